@@ -9,13 +9,18 @@ const lock = JSON.parse(readFileSync(path, 'utf8'));
 
 const OS = ['aix', 'android', 'darwin', 'freebsd', 'linux', 'netbsd', 'openbsd', 'openharmony', 'sunos', 'win32'];
 const CPU = ['arm', 'arm64', 'ia32', 'loong64', 'mips64el', 'ppc64', 'riscv64', 's390x', 'wasm32', 'x64'];
+const LIBC = [
+  [/(^|-)gnu/, 'glibc'],
+  [/(^|-)musl/, 'musl'],
+];
 
+/** What `name` runs on, read from the name. An unknown platform is one that no machine has: npm then skips it. */
 const platformOf = (name) => {
   const words = name.split(/[-/@]/);
-  const os = words.map((word) => (word.startsWith('linux') ? 'linux' : word)).find((word) => OS.includes(word));
-  const cpu = words.find((word) => CPU.includes(word)) ?? (words.includes('universal') ? undefined : 'none');
-  // An unknown platform is one that no machine has, so that npm skips the package everywhere.
-  return { os: [os ?? (cpu === 'wasm32' ? '!linux' : 'none')], ...(cpu && { cpu: [cpu] }) };
+  const os = OS.find((each) => words.includes(each)) ?? 'none';
+  const cpu = CPU.find((each) => words.includes(each)) ?? 'none';
+  const libc = LIBC.find(([pattern]) => words.some((word) => pattern.test(word)))?.[1];
+  return { cpu: [cpu], ...(libc && { libc: [libc] }), os: [os] };
 };
 
 /** The entry that Node's resolution would find for `name`, asked for from `parent`. */
@@ -38,6 +43,13 @@ for (const [parent, entry] of Object.entries(lock.packages)) {
     };
     added.push(name);
   }
+}
+
+// This package brings its binaries along and says `gypfile: false`, so that nothing is compiled. The lock does not keep
+// that word, and without it `npm ci` would start node-gyp, which needs Python and a compiler to do nothing at all.
+for (const name of ['better-sqlite3']) {
+  const entry = lock.packages[`node_modules/${name}`];
+  if (entry) entry.gypfile = false;
 }
 
 const stripped = Object.values(lock.packages).filter((entry) => /^https?:/.test(entry.resolved ?? ''));
