@@ -1,0 +1,161 @@
+/**
+ * What the journal holds: a fact with its envelope.
+ *
+ * Every field outside `content` is identity, order or outcome: it is covered by the hash chain as it stands. Of `content`
+ * the chain covers the digest alone, so that retention can blank it later and the chain still verifies.
+ *
+ * State is a function of entries: folding them gives what the live runtime holds.
+ */
+import type { Json, MailboxLane } from "./message.ts";
+import type { SessionEvent, SessionFact } from "./session/event.ts";
+
+export const SERVER_LANE = "server";
+
+/** The journal lane (hash chain) of a session; not to be mixed up with the lanes of its mailbox. */
+export function sessionLane(sessionId: string): string {
+  return `session:${sessionId}`;
+}
+
+interface EntryHead {
+  /** Position in the whole journal, from 1, gap-free. Given by the runtime, which is the only writer. */
+  readonly offset: number;
+  /** `server` or `session:ID`. */
+  readonly lane: string;
+  /** Position in the lane, from 1, gap-free. */
+  readonly laneSeq: number;
+  /** Wall clock, milliseconds since 1970. */
+  readonly at: number;
+}
+
+/** Identity of a command, repeated on the entry that accepts it. */
+interface CommandIdentity {
+  readonly commandId: string;
+  readonly commandType: string;
+  /** The client chose `commandId`; generated ids are not to be deduplicated. */
+  readonly explicitId: boolean;
+  readonly principal: string;
+  readonly mailbox: MailboxLane;
+  readonly sessionId?: string;
+  readonly idempotencyKey?: string;
+  readonly traceparent?: string;
+}
+
+interface OutcomeHead {
+  readonly success: boolean;
+  readonly errorCode?: string;
+  readonly timedOut?: true;
+  /** Version of the session after the command; absent for server commands and for failures. */
+  readonly sessionVersion?: number;
+}
+
+interface OutcomeContent {
+  readonly error?: string;
+  readonly data?: Json;
+  readonly details?: Json;
+  /** Durable events that the command caused, numbered `seq - events.length + 1` to `seq`. */
+  readonly events?: readonly SessionEvent[];
+  readonly facts?: readonly SessionFact[];
+}
+
+/** Admitted and not settled in the same step. `command` is the text as received, valid JSON. */
+export interface CommandAccepted extends EntryHead, CommandIdentity {
+  readonly kind: "command.accepted";
+  readonly dependsOn?: readonly string[];
+  /** Absolute time of its timeout, if it has one. */
+  readonly deadlineAt?: number;
+  readonly content: { readonly command: string };
+}
+
+/** Reached its lane's head and began to act. `attempt` counts from 1 over restarts. */
+export interface CommandStarted extends EntryHead {
+  readonly kind: "command.started";
+  readonly commandId: string;
+  readonly sessionId?: string;
+  readonly attempt: number;
+  /** A turn began: `turn` is the handler's input for the engine, absent for other work. */
+  readonly content: { readonly turn?: Json };
+}
+
+/** Accepted, started and finished in one step. */
+export interface CommandSettled
+  extends EntryHead, CommandIdentity, OutcomeHead {
+  readonly kind: "command.settled";
+  readonly dependsOn?: readonly string[];
+  /** The session's last sequence number after this entry's events. */
+  readonly seq?: number;
+  readonly content: OutcomeContent & { readonly command: string };
+}
+
+/** The outcome of a command that was accepted by an entry of its own. */
+export interface CommandFinished extends EntryHead, OutcomeHead {
+  readonly kind: "command.finished";
+  readonly commandId: string;
+  readonly commandType: string;
+  readonly sessionId?: string;
+  /** Offset of its `command.accepted`. */
+  readonly acceptedOffset: number;
+  readonly seq?: number;
+  /** Set when a boot classified it: why. */
+  readonly recovered?: string;
+  readonly content: OutcomeContent & { readonly resume?: Json };
+}
+
+/** One durable event of a running turn. */
+export interface SessionEventEntry extends EntryHead {
+  readonly kind: "session.event";
+  readonly sessionId: string;
+  readonly commandId?: string;
+  readonly seq: number;
+  readonly eventType: string;
+  readonly content: { readonly event: SessionEvent };
+}
+
+/** An engine let go of a turn whose command was over before (aborted, timed out), and gave a new resume handle. */
+export interface TurnReleased extends EntryHead {
+  readonly kind: "turn.released";
+  readonly sessionId: string;
+  readonly commandId: string;
+  readonly content: { readonly resume: Json };
+}
+
+export interface ServerStarted extends EntryHead {
+  readonly kind: "server.started";
+  readonly boot: number;
+  readonly serverVersion: string;
+  readonly content: Record<string, never>;
+}
+
+/** Everything in flight was classified; the counts are what `get_startup_recovery` says. */
+export interface ServerRecovered extends EntryHead {
+  readonly kind: "server.recovered";
+  readonly boot: number;
+  readonly classified: number;
+  readonly requeued: number;
+  readonly content: Record<string, never>;
+}
+
+export interface ServerStopped extends EntryHead {
+  readonly kind: "server.stopped";
+  readonly boot: number;
+  readonly content: Record<string, never>;
+}
+
+export type Entry =
+  | CommandAccepted
+  | CommandStarted
+  | CommandSettled
+  | CommandFinished
+  | SessionEventEntry
+  | TurnReleased
+  | ServerStarted
+  | ServerRecovered
+  | ServerStopped;
+
+export type EntryKind = Entry["kind"];
+
+/** An entry before the journal writer gave it its place. */
+export type EntryDraft = Entry extends infer E
+  ? E extends Entry
+    ? Omit<E, keyof EntryHead>
+    : never
+  : never;

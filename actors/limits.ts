@@ -1,0 +1,26 @@
+/** Every maximum and every wait of the runtime, with its unit in the name. Values come from the configuration. */
+export interface Limits {
+  readonly sessionsMax: number;
+  readonly connectionsMax: number;
+  /** Commands of one session that are admitted and not settled. */
+  readonly mailboxDepthMax: number;
+  /** Commands of one connection that are admitted and not answered; control commands are exempt. */
+  readonly pendingMax: number;
+  /** Messages that wait in a session for its next turn. */
+  readonly queuedMessagesMax: number;
+  /** Unfinished assistant text that is kept for those who attach in the middle. */
+  readonly partialTextBytesMax: number;
+  /** Bytes that wait for one connection before its events stop (`session_lagging`). */
+  readonly outgoingBytesMax: number;
+  /** Bytes that wait for one connection before it is closed, responses included. */
+  readonly outgoingBytesCloseMax: number;
+  readonly subscriptionsMax: number;
+  readonly shortMs: number;
+  readonly longMs: number;
+  readonly dependencyMs: number;
+  readonly drainMs: number;
+  readonly idempotencyEntriesMax: number;
+  readonly idempotencyCacheBytesMax: number;
+  readonly attemptsMax: number;
+  readonly requeue: boolean;
+}

@@ -1,0 +1,192 @@
+/**
+ * The runtime's own vocabulary: principals, command contracts, decisions, outcomes.
+ *
+ * The runtime knows a command's contract (lane, timeout class, whether it changes anything) and never its payload: what a
+ * payload means is decided by the handler that stands beside its schema in `src/commands`.
+ */
+import type { SessionEvent, SessionFact } from "./session/event.ts";
+import type { SessionView } from "./session/session-state.ts";
+
+export type Json =
+  null | boolean | number | string | Json[] | { [key: string]: Json };
+
+/** Ordered part of a mailbox. `work` is FIFO and one at a time, `control` never waits for work, `read` answers at once. */
+export type MailboxLane = "work" | "control" | "read";
+
+/** `short` and `long` are configured in milliseconds, `none` means that only the client's patience ends it. */
+export type TimeoutClass = "short" | "long" | "none";
+
+export interface Principal {
+  readonly id: string;
+  readonly scopes: readonly string[];
+}
+
+/** A command as the client sent it, after validation. Fields beyond the envelope belong to the handler. */
+export interface CommandFrame {
+  readonly type: string;
+  readonly id?: string;
+  readonly sessionId?: string;
+  readonly dependsOn?: readonly string[];
+  readonly ifSessionVersion?: number;
+  readonly idempotencyKey?: string;
+  readonly traceparent?: string;
+  readonly respond?: "accepted";
+  readonly [field: string]: unknown;
+}
+
+/** The terminal result of a command. Absent fields are absent on the wire as well. */
+export type Outcome = Success | Failure;
+
+export interface Success {
+  readonly success: true;
+  readonly data?: Json;
+}
+
+export interface Failure {
+  readonly success: false;
+  /** Stable, upper snake case; one of the codes in `src/protocol/errors.ts`. */
+  readonly errorCode: string;
+  /** Text for people. */
+  readonly error: string;
+  readonly timedOut?: true;
+  readonly details?: Json;
+}
+
+export function failure(
+  errorCode: string,
+  error: string,
+  details?: Json,
+): Failure {
+  return details === undefined
+    ? { success: false, errorCode, error }
+    : { success: false, errorCode, error, details };
+}
+
+/** What a connection is told to do when the response leaves: volatile, never journalled. */
+export type ConnectionEffect =
+  | {
+      readonly type: "attach";
+      readonly sessionId: string;
+      readonly deltas: DeltaMode;
+    }
+  | { readonly type: "detach"; readonly sessionId: string }
+  | {
+      readonly type: "subscribe";
+      readonly topics: readonly Topic[];
+      readonly scope: LifecycleScope;
+    }
+  | { readonly type: "unsubscribe"; readonly topics: readonly Topic[] };
+
+export type DeltaMode = "full" | "compact" | "none";
+export type Topic = "lifecycle" | "sessions";
+export type LifecycleScope = "own" | "visible";
+
+/**
+ * What a handler makes of a command. Pure data: the runtime records it, evolves, and releases what follows.
+ *
+ * - `settle`: the outcome is known now. `events` are durable and get sequence numbers, `facts` change the session.
+ *   `unchanged` keeps the session version although the command succeeded (abort of nothing).
+ * - `open`: create the session that `spec` describes. The runtime checks existence and limits, prepares the engine and
+ *   draws the epoch. `respond` shapes the success data from the new session.
+ * - `turn`: hold the work lane and call the session's engine with `input`.
+ * - `interrupt`: end the running (or else the next queued) turn, and drop what was queued for it.
+ * - `close`: end and forget the session.
+ */
+export type Decision =
+  | SettleDecision
+  | {
+      readonly do: "open";
+      readonly sessionId: string | undefined;
+      readonly spec: SessionSpec;
+      readonly respond: (session: SessionView) => Json;
+    }
+  | { readonly do: "turn"; readonly input: Json }
+  | { readonly do: "interrupt"; readonly data?: Json }
+  | { readonly do: "close"; readonly reason: string; readonly data: Json };
+
+export interface SettleDecision {
+  readonly do: "settle";
+  readonly outcome: Outcome;
+  readonly events?: readonly SessionEvent[];
+  readonly facts?: readonly SessionFact[];
+  readonly effects?: readonly ConnectionEffect[];
+  readonly unchanged?: true;
+}
+
+/** What a client asked for when it created a session; `input` belongs to the engine. */
+export interface SessionSpec {
+  readonly engine: string | undefined;
+  readonly input?: Json;
+  readonly name?: string;
+  readonly cwd?: string;
+  readonly labels?: Json;
+}
+
+/** What a handler of a server command may look at. */
+export interface ServerView {
+  readonly now: number;
+  readonly serverVersion: string;
+  readonly sessionCount: number;
+  session(id: string): SessionView | undefined;
+  /** In order of creation. */
+  sessions(): Iterable<SessionView>;
+  readonly recovery: RecoverySummary;
+  /** Reasons why the server is not healthy; empty when it is. */
+  readonly issues: readonly string[];
+  newSessionId(): string;
+  engineCapabilities(kind: string): readonly string[];
+}
+
+/** What a boot found and did; `get_startup_recovery` adds the base protocol's field names. */
+export interface RecoverySummary {
+  readonly boot: number;
+  readonly journal: string;
+  readonly durable: boolean;
+  readonly entriesScanned: number;
+  readonly sessions: number;
+  readonly recoveredOutcomes: number;
+  readonly classified: readonly RecoveredCommand[];
+  readonly requeued: number;
+  readonly startedAt: number;
+  readonly tookMs: number;
+}
+
+export interface RecoveredCommand {
+  readonly commandId: string;
+  readonly commandType: string;
+  readonly sessionId?: string;
+  readonly lastPhase: "accepted" | "started";
+  readonly errorCode: string;
+  readonly reason: string;
+}
+
+interface ContractBase {
+  readonly type: string;
+  readonly lane: MailboxLane;
+  /** False for reads and for what changes a connection alone: such commands are answered and not journalled. */
+  readonly journalled: boolean;
+  readonly timeout: TimeoutClass;
+  /** A turn holds the work lane until its outcome; everything else is settled at the lane's head in one step. */
+  readonly turn: boolean;
+  /** May run again after a crash in the middle; other started commands end INTERRUPTED. */
+  readonly idempotent: boolean;
+}
+
+/** Everything that the runtime needs to know of a command type. One per type, in one registry. */
+export type CommandContract = SessionCommandContract | ServerCommandContract;
+
+export interface SessionCommandContract extends ContractBase {
+  /** `opens`: runs on an absent session (create). `session`: needs one. */
+  readonly target: "session" | "opens";
+  /** Pure. Called at the lane's head; `session` is absent only for `opens`. */
+  decide(
+    frame: CommandFrame,
+    session: SessionView | undefined,
+    server: ServerView,
+  ): Decision;
+}
+
+export interface ServerCommandContract extends ContractBase {
+  readonly target: "server";
+  decide(frame: CommandFrame, server: ServerView): SettleDecision;
+}

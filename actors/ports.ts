@@ -1,0 +1,274 @@
+/**
+ * What the runtime needs from outside, as interfaces with their guarantees written out. Implementations live in `src`;
+ * one conformance suite per port certifies them.
+ */
+import type { Entry } from "./entry.ts";
+import type {
+  CommandContract,
+  CommandFrame,
+  Failure,
+  Json,
+  MailboxLane,
+  Outcome,
+  Principal,
+} from "./message.ts";
+import type { SessionEvent } from "./session/event.ts";
+
+/** Time comes in through here alone. */
+export interface Clock {
+  /** Wall clock, milliseconds since 1970. */
+  now(): number;
+  setTimeout(callback: () => void, delayMs: number): unknown;
+  clearTimeout(handle: unknown): void;
+  /** Runs once the I/O callbacks of this tick are through: the moment when the open batch is handed to the journal. */
+  defer(callback: () => void): void;
+}
+
+/** Randomness comes in through here alone. */
+export interface Ids {
+  /** Opaque, without a colon, never drawn twice. */
+  epoch(): string;
+  sessionId(): string;
+}
+
+export interface Observation {
+  readonly level: "debug" | "info" | "warn" | "error";
+  readonly message: string;
+  readonly commandId?: string;
+  readonly sessionId?: string;
+  readonly [field: string]: unknown;
+}
+
+/** Where the runtime says what it sees. Never throws, never blocks. */
+export interface Telemetry {
+  /** False when nobody would look: callers on a hot path ask before they build an observation. */
+  enabled(level: Observation["level"]): boolean;
+  observe(observation: Observation): void;
+}
+
+/** A refusal to open: names the file and the remedy in one line. No data was touched. */
+export class JournalRefused extends Error {
+  override readonly name = "JournalRefused";
+}
+
+/** Where `open` found the journal's end. */
+export interface JournalHead {
+  /** Offset of the newest entry; 0 when empty. */
+  readonly offset: number;
+}
+
+export interface StoredEntry {
+  readonly entry: Entry;
+  /** Hex sha256 over the predecessor's hash in the lane, the entry without its content, and the content's digest. */
+  readonly hash: string;
+  /** Hex sha256 of the command as received (see `fingerprint` in `src/protocol`); on entries that carry a command. */
+  readonly fingerprint?: string;
+}
+
+/**
+ * The journal.
+ *
+ * - *Order.* Batches are committed in the order of `append`; a batch is committed whole or not at all. `done` is called once
+ *   per batch, in order, never from inside `append`.
+ * - *Durability.* With `durability: 'durable'`, `done()` without an error means that the batch survives a crash of the
+ *   process and of the machine. A `volatile` journal loses everything with the process.
+ * - *Fencing.* A batch whose `offset` or `laneSeq` does not continue what is stored fails whole: a second writer can't slip in.
+ * - *Failure.* After one failed batch every later one fails too, until the journal is opened again: nothing is ever
+ *   committed behind a hole. Reads go on working as far as the disk does.
+ * - *Reading* sees committed entries only.
+ * - *Exclusive.* A second `open` on the same data, from any process, is refused until `close` or the end of the process.
+ */
+export interface Journal {
+  readonly durability: "durable" | "volatile";
+  /** Text for people: a path, or `memory`. */
+  readonly location: string;
+  /** @throws JournalRefused when in use, foreign, damaged, newer than this code, or not writable. */
+  open(): Promise<JournalHead>;
+  append(entries: readonly Entry[], done: (error?: Error) => void): void;
+  /** Entries with `offset > after`, ascending, at most `limit`, of one journal lane if given. An empty array is the end. */
+  scan(range: {
+    readonly after: number;
+    readonly limit: number;
+    readonly lane?: string;
+  }): Promise<StoredEntry[]>;
+  /** The entry at an offset, if there is one. */
+  read(offset: number): Promise<StoredEntry | undefined>;
+  /** Waits for appended batches, then releases the data. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** What an engine is asked to run. */
+export interface TurnRequest {
+  readonly sessionId: string;
+  readonly commandId: string;
+  /** The same for every try to run this attempt: an engine that honours it makes outside effects exactly once. */
+  readonly effectId: string;
+  /** From the prompt's handler: `{message, images?}`. */
+  readonly input: Json;
+  /** From `create_session.input`. */
+  readonly sessionInput: Json;
+  readonly cwd: string | null;
+  /** 1 for the session's first turn. */
+  readonly turn: number;
+  /** What the session's clients have seen so far: the fold of message_end events. Not to be changed. */
+  readonly messages: readonly Json[];
+  /** Handle of the last finished turn, or null. */
+  readonly resume: Json;
+  /** Messages that came before the turn began, in order. */
+  readonly steers: readonly Json[];
+  readonly followUps: readonly Json[];
+  readonly signal: AbortSignal;
+  readonly clock: Clock;
+}
+
+export type TurnResult =
+  | { readonly status: "completed"; readonly resume?: Json }
+  | {
+      readonly status: "failed";
+      /** Whose fault: only `provider` and `timeout` speak against the engine. */
+      readonly kind: "provider" | "user" | "timeout";
+      readonly message: string;
+      readonly errorCode?: "UNSUPPORTED" | "ENGINE_UNAVAILABLE";
+      readonly resume?: Json;
+    };
+
+/** A running turn, seen from the runtime. */
+export interface TurnHandle {
+  steer(message: Json): void;
+  followUp(message: Json): void;
+  /**
+   * Settles when the engine has let go: nothing of this turn runs any more. After an abort it still settles; its result then
+   * only hands over a resume handle. A rejection is a bug of the engine (ENGINE_FAILED), never a crash.
+   */
+  readonly finished: Promise<TurnResult>;
+}
+
+/**
+ * Runs turns.
+ *
+ * - `start` returns at once; events come through `emit`, in order, from the start until `finished` settles. Events after the
+ *   signal fired are ignored by the runtime, which closes the turn for its clients by itself.
+ * - The grammar of events: agent_start (turn_start (message_start message_update* message_end | tool_execution_start
+ *   tool_execution_update* tool_execution_end)* turn_end)* agent_end. message_update carries `assistantMessageEvent
+ *   {type, contentIndex, delta?}` alone; the runtime adds the partial message for clients that want it.
+ * - An engine honours the signal soon: it stops calling out and settles `finished`.
+ * - No state of an engine is needed to answer a client: what clients saw is the journal's.
+ */
+export interface Engine {
+  readonly kind: string;
+  readonly capabilities: readonly string[];
+  /** Checks `create_session.input`; a text for people when it is wrong. Pure. */
+  checkInput(input: Json): string | undefined;
+  /**
+   * True once `start` can be called. An engine with a heavy SDK loads it in `prepare`, which rejects with one line that says
+   * what is missing and how to get it.
+   */
+  readonly ready: boolean;
+  prepare(): Promise<void>;
+  start(request: TurnRequest, emit: (event: SessionEvent) => void): TurnHandle;
+  /** The session is gone: drop what is kept for it. */
+  forget(sessionId: string): void;
+  close(): Promise<void>;
+}
+
+/** Identity of a command as frames show it. */
+export interface CommandRef {
+  readonly commandId: string;
+  readonly commandType: string;
+  readonly sessionId: string | undefined;
+  readonly dependsOn: readonly string[] | undefined;
+  readonly ifSessionVersion: number | undefined;
+  readonly idempotencyKey: string | undefined;
+}
+
+/** Writes frames as text: the wire's side of the runtime. Pure. */
+export interface Frames {
+  accepted(command: CommandRef): string;
+  started(command: CommandRef): string;
+  finished(
+    command: CommandRef,
+    outcome: Outcome,
+    sessionVersion: number | undefined,
+    replayed: boolean,
+  ): string;
+  response(
+    commandType: string,
+    id: unknown,
+    outcome: Outcome,
+    sessionVersion: number | undefined,
+    replayed: boolean,
+  ): string;
+  event(
+    sessionId: string,
+    epoch: string,
+    seq: number,
+    event: SessionEvent,
+    ephemeral: boolean,
+  ): string;
+  /** Every other frame: `{type, data}`. */
+  notice(type: string, data: Json): string;
+}
+
+/** What a frame is to a connection that cannot keep up. */
+export type FrameClass = "response" | "event" | "notice";
+
+/** The outgoing side of a transport. */
+export interface Outlet {
+  /** Bytes accepted and not yet taken by the peer. */
+  readonly bufferedBytes: number;
+  /** Frames of one tick leave in one write. Never throws; after `close` it does nothing. */
+  write(text: string): void;
+  close(code: number, reason: string): void;
+}
+
+/** One step of a command's life, for those who inspect; see the chart in `machines/command.ts`. */
+export interface CommandStep {
+  readonly commandId: string;
+  readonly commandType: string;
+  readonly sessionId: string | undefined;
+  readonly mailbox: MailboxLane;
+  readonly event: string;
+}
+
+/** A frame that is a valid command of a known type. */
+export interface ParsedCommand {
+  readonly contract: CommandContract;
+  readonly frame: CommandFrame;
+  /** As received: what the journal keeps and what the fingerprint is taken from. */
+  readonly text: string;
+}
+
+/** A frame that is none: what the response has to say. */
+export interface RefusedFrame {
+  readonly refusal: Failure;
+  /** The command's type as far as it could be read, else `unknown`. */
+  readonly commandType: string;
+  /** The id exactly as sent, whatever it was. */
+  readonly id?: unknown;
+}
+
+/**
+ * Size, JSON, shape, schema and authorization, in this order. Never throws, whatever the bytes are.
+ */
+export interface Intake {
+  parse(bytes: Uint8Array, principal: Principal): ParsedCommand | RefusedFrame;
+}
+
+/** A connected client, as its transport sees it. */
+export interface Peer {
+  readonly connectionId: string;
+  /** One frame, whole. Frames that come before the greeting was sent are kept in order. */
+  receive(bytes: Uint8Array): void;
+  /** The transport is gone, for whatever reason. Idempotent. */
+  closed(): void;
+}
+
+/** Where transports bring their clients. */
+export interface Reception {
+  /** Greets the client. `undefined`: refused, and the outlet was told to close with a code that says why. */
+  connect(
+    outlet: Outlet,
+    principal: Principal,
+    transport: string,
+  ): Peer | undefined;
+}
