@@ -5,6 +5,7 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     // These need a package that is installed outside the tree: `npm run test:pi`.
     exclude: ['test/pi/**'],
+    reporters: ['default', './.config/report-skipped.ts'],
     environment: 'node',
     pool: 'forks',
     testTimeout: 20_000,
