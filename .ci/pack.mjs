@@ -4,8 +4,11 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { publint } from 'publint';
+import { formatMessage } from 'publint/utils';
 
-const { version, exports = {}, devDependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
+const manifest = JSON.parse(readFileSync('package.json', 'utf8'));
+const { version, exports = {}, devDependencies } = manifest;
 const pinned = join(process.cwd(), 'node_modules', '.bin', 'node');
 const home = mkdtempSync(join(tmpdir(), 'troupe-pack-'));
 const run = (file, args, cwd) => {
@@ -20,7 +23,10 @@ try {
   console.log(`${filename}: ${files.length} files, ${unpackedSize} bytes`);
   const odd = files.map(({ path }) => path).filter((path) => /(^|\/)(test|node_modules|\.ci|\.config)\//.test(path));
   if (odd.length > 0) throw new Error(`does not belong into the package: ${odd.join(', ')}`);
-  run('npx', ['--no-install', 'publint', '--strict']);
+
+  const tarball = readFileSync(join(home, filename));
+  const { messages } = await publint({ pack: { tarball: new Uint8Array(tarball).buffer }, strict: true });
+  if (messages.length > 0) throw new Error(messages.map((message) => formatMessage(message, manifest)).join('\n'));
 
   writeFileSync(join(home, 'package.json'), JSON.stringify({ name: 'user', private: true, type: 'module' }));
   run('npm', ['install', '--silent', join(home, filename)], home);

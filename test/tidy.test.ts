@@ -86,6 +86,13 @@ describe('the codebase', () => {
     expect([...top].filter((name) => !ROOT_ALLOWED.includes(name ?? ''))).toEqual([]);
   });
 
+  it('exports every index that is meant for outsiders, and nothing else', () => {
+    const manifest = JSON.parse(readFileSync(`${root}/package.json`, 'utf8')) as { exports: Record<string, string> };
+    const exported = Object.values(manifest.exports).filter((target) => target.endsWith('/index.js'));
+    const indexes = globSync('{machines,actors,src,src/client,src/protocol,src/testing}/index.ts', { cwd: root });
+    expect(exported.sort()).toEqual(indexes.map((file) => `./dist/${file.replace(/ts$/, 'js')}`).sort());
+  });
+
   it('names no download address and no machine in the lock file', () => {
     const lock = JSON.parse(readFileSync(`${root}/package-lock.json`, 'utf8')) as { packages: Record<string, object> };
     const resolved = Object.entries(lock.packages).filter(([, entry]) => 'resolved' in entry);
