@@ -37,6 +37,8 @@ interface CommandIdentity {
   readonly mailbox: MailboxLane;
   readonly sessionId?: string;
   readonly idempotencyKey?: string;
+  /** What the key is unique in: the session's incarnation, or the server. */
+  readonly keyScope?: string;
   readonly traceparent?: string;
 }
 
@@ -110,12 +112,12 @@ export interface SessionEventEntry extends EntryHead {
   readonly content: { readonly event: SessionEvent };
 }
 
-/** An engine let go of a turn whose command was over before (aborted, timed out), and gave a new resume handle. */
+/** An engine let go of a turn whose command was over before (aborted, timed out), perhaps with a new resume handle. */
 export interface TurnReleased extends EntryHead {
   readonly kind: "turn.released";
   readonly sessionId: string;
   readonly commandId: string;
-  readonly content: { readonly resume: Json };
+  readonly content: { readonly resume?: Json };
 }
 
 export interface ServerStarted extends EntryHead {

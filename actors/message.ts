@@ -7,6 +7,8 @@
 import type { SessionEvent, SessionFact } from "./session/event.ts";
 import type { SessionView } from "./session/session-state.ts";
 
+export type { SessionView };
+
 export type Json =
   null | boolean | number | string | Json[] | { [key: string]: Json };
 
@@ -15,6 +17,9 @@ export type MailboxLane = "work" | "control" | "read";
 
 /** `short` and `long` are configured in milliseconds, `none` means that only the client's patience ends it. */
 export type TimeoutClass = "short" | "long" | "none";
+
+/** What a principal may do. Scopes do not include one another. */
+export type Scope = "observe" | "drive" | "approve" | "exec" | "operate";
 
 export interface Principal {
   readonly id: string;
@@ -130,11 +135,20 @@ export interface ServerView {
   session(id: string): SessionView | undefined;
   /** In order of creation. */
   sessions(): Iterable<SessionView>;
+  /** The session's running turn and its unfinished assistant message, for those who attach in the middle. */
+  runningTurn(sessionId: string): RunningTurn | undefined;
   readonly recovery: RecoverySummary;
   /** Reasons why the server is not healthy; empty when it is. */
   readonly issues: readonly string[];
   newSessionId(): string;
   engineCapabilities(kind: string): readonly string[];
+}
+
+/** `text` is what no `message_end` has closed yet, cut at `limits.partialTextBytesMax`. */
+export interface RunningTurn {
+  readonly commandId: string;
+  readonly text: string;
+  readonly truncated?: true;
 }
 
 /** What a boot found and did; `get_startup_recovery` adds the base protocol's field names. */
@@ -162,6 +176,8 @@ export interface RecoveredCommand {
 
 interface ContractBase {
   readonly type: string;
+  /** The principal needs it; checked before anything is admitted. */
+  readonly scope: Scope;
   readonly lane: MailboxLane;
   /** False for reads and for what changes a connection alone: such commands are answered and not journalled. */
   readonly journalled: boolean;

@@ -91,6 +91,8 @@ export interface Journal {
     readonly limit: number;
     readonly lane?: string;
   }): Promise<StoredEntry[]>;
+  /** laneSeq of the newest committed entry of a journal lane; 0 when there is none. */
+  head(lane: string): Promise<number>;
   /** The entry at an offset, if there is one. */
   read(offset: number): Promise<StoredEntry | undefined>;
   /** Waits for appended batches, then releases the data. Idempotent. */
@@ -134,8 +136,9 @@ export type TurnResult =
 
 /** A running turn, seen from the runtime. */
 export interface TurnHandle {
-  steer(message: Json): void;
-  followUp(message: Json): void;
+  /** False when the turn is past the point where it could take the message: it then waits for the next turn. */
+  steer(message: Json): boolean;
+  followUp(message: Json): boolean;
   /**
    * Settles when the engine has let go: nothing of this turn runs any more. After an abort it still settles; its result then
    * only hands over a resume handle. A rejection is a bug of the engine (ENGINE_FAILED), never a crash.

@@ -73,7 +73,7 @@ export function evolve(
       }
       return state;
     case "turn.released":
-      if (state !== undefined) state.resume = entry.content.resume;
+      if (state !== undefined && entry.content.resume !== undefined) state.resume = entry.content.resume;
       return state;
     case "command.accepted":
       if (state !== undefined && entry.mailbox !== "read")

@@ -1,0 +1,125 @@
+/**
+ * The seam between charts and runtime: the one file that creates XState actors.
+ *
+ * A chart's effects are provided here as data: each pushes an intent on the outbox that stands open around a synchronous
+ * `send`. What becomes of intents (held until their facts are durable, then performed; or dropped while folding) is the
+ * caller's decision. Actors stay stock XState actors, so inspection tools understand them.
+ *
+ * Every session, connection and the server is a root actor with a system of its own: stopping an actor scans the scheduled
+ * events of its whole system, and spawning copies the parent's children, so one shared system would grow quadratic.
+ */
+import { createActor } from 'xstate';
+import type { Actor, AnyActorLogic, AnyStateMachine, InputFrom, InspectionEvent } from 'xstate';
+import { effectName } from '../machines/effect.ts';
+import type { Clock } from './ports.ts';
+
+/** What a transition wants done outside. */
+export interface Intent {
+  readonly type: string;
+  readonly params: unknown;
+}
+
+export type Inspector = (event: InspectionEvent) => void;
+
+export class Host {
+  readonly #clock: Clock;
+  readonly #roots = new Set<Actor<AnyActorLogic>>();
+  readonly #inspectors = new Map<Inspector, Set<() => void>>();
+  readonly #provided = new Map<AnyStateMachine, AnyStateMachine>();
+  #outbox: Intent[] | undefined;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Number of root actors that are running. */
+  get rootCount(): number {
+    return this.#roots.size;
+  }
+
+  /** Creates and starts a root actor. The intents of its initial state go to the open outbox. */
+  start<Logic extends AnyActorLogic>(logic: Logic, id: string, input: InputFrom<Logic>): Actor<Logic> {
+    const hosted = isMachine(logic) ? (this.#provide(logic) as unknown as Logic) : logic;
+    const clock = {
+      setTimeout: (fn: (...args: unknown[]) => void, ms: number) => this.#clock.setTimeout(() => fn(), ms),
+      clearTimeout: (handle: unknown) => this.#clock.clearTimeout(handle),
+    };
+    const actor = createActor<AnyActorLogic>(hosted, { id, input, clock });
+    this.#roots.add(actor);
+    for (const [inspector, detach] of this.#inspectors) detach.add(attach(actor, inspector));
+    actor.start();
+    return actor as unknown as Actor<Logic>;
+  }
+
+  stop(actor: Actor<AnyActorLogic>): void {
+    this.#roots.delete(actor);
+    actor.stop();
+  }
+
+  /** Runs transitions and hands back what they want done, in order. Not to be nested. */
+  collect(transitions: () => void): readonly Intent[] {
+    if (this.#outbox !== undefined) throw new Error('An outbox is open already: intents of two transitions would mix.');
+    const outbox: Intent[] = [];
+    this.#outbox = outbox;
+    try {
+      transitions();
+    } finally {
+      this.#outbox = undefined;
+    }
+    return outbox;
+  }
+
+  /** Shows every actor, present and future, to an inspector, until the returned function is called. */
+  inspect(inspector: Inspector): () => void {
+    const detach = new Set<() => void>();
+    this.#inspectors.set(inspector, detach);
+    for (const actor of this.#roots) detach.add(attach(actor, inspector));
+    return () => {
+      this.#inspectors.delete(inspector);
+      for (const undo of detach) undo();
+    };
+  }
+
+  /** The machine with every effect, its children's too, pushed on the outbox. Once per machine. */
+  #provide(machine: AnyStateMachine): AnyStateMachine {
+    const known = this.#provided.get(machine);
+    if (known !== undefined) return known;
+    const { actions, actors } = machine.implementations as {
+      actions: Record<string, unknown>;
+      actors: Record<string, unknown>;
+    };
+    const pushed: Record<string, (args: unknown, params: unknown) => void> = {};
+    for (const [name, action] of Object.entries(actions)) {
+      const type = effectName(action);
+      if (type !== undefined) pushed[name] = (_args, params) => this.#push(type, params);
+    }
+    const children: Record<string, AnyStateMachine> = {};
+    for (const [name, logic] of Object.entries(actors)) {
+      if (isMachine(logic)) children[name] = this.#provide(logic);
+    }
+    const provided = machine.provide({ actions: pushed, actors: children } as never);
+    this.#provided.set(machine, provided);
+    return provided;
+  }
+
+  #push(type: string, params: unknown): void {
+    if (this.#outbox === undefined) throw new Error(`The effect '${type}' has no open outbox: its intent would be lost.`);
+    this.#outbox.push({ type, params });
+  }
+}
+
+function isMachine(logic: unknown): logic is AnyStateMachine {
+  return typeof logic === 'object' && logic !== null && 'provide' in logic;
+}
+
+/** An inspector that throws is its own problem, never the actor's. */
+function attach(actor: Actor<AnyActorLogic>, inspector: Inspector): () => void {
+  const subscription = actor.system.inspect((event: InspectionEvent) => {
+    try {
+      inspector(event);
+    } catch {
+      subscription.unsubscribe();
+    }
+  });
+  return () => subscription.unsubscribe();
+}

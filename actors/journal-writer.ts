@@ -1,0 +1,126 @@
+/**
+ * The only writer of the journal: gives entries their place, collects those of one tick in a batch (group commit) and tells
+ * the release queue when a batch is durable. State: rebuildable.
+ */
+import type { Entry, EntryDraft } from './entry.ts';
+import type { Clock, Journal } from './ports.ts';
+import type { ReleaseQueue } from './release-queue.ts';
+
+/** Batches under way at once: one is being synced, the next one is at hand as soon as that is done. */
+const BATCHES_UNDER_WAY_MAX = 2;
+
+export class JournalWriter {
+  readonly #journal: Journal;
+  readonly #clock: Clock;
+  readonly #releases: ReleaseQueue;
+  readonly #onFailure: (error: Error) => void;
+  /** Last laneSeq of every journal lane that is in use. */
+  readonly #lanes = new Map<string, number>();
+  #offset = 0;
+  #open: Entry[] = [];
+  #openBatch = 1;
+  #underWay = 0;
+  #scheduled = false;
+  #failure: Error | undefined;
+  #idle: (() => void)[] = [];
+
+  constructor(journal: Journal, clock: Clock, releases: ReleaseQueue, onFailure: (error: Error) => void) {
+    this.#journal = journal;
+    this.#clock = clock;
+    this.#releases = releases;
+    this.#onFailure = onFailure;
+  }
+
+  /** False once an append failed: nothing that changes anything may be admitted. */
+  get writable(): boolean {
+    return this.#failure === undefined;
+  }
+
+  /** Number of the newest batch that holds or held an entry. What shows all that is recorded waits for it. */
+  get newestBatch(): number {
+    return this.#open.length > 0 ? this.#openBatch : this.#openBatch - 1;
+  }
+
+  get laneCount(): number {
+    return this.#lanes.size;
+  }
+
+  /** Continues behind what the journal holds. */
+  resume(offset: number, lanes: Iterable<readonly [string, number]>): void {
+    this.#offset = offset;
+    for (const [lane, laneSeq] of lanes) this.#lanes.set(lane, laneSeq);
+  }
+
+  knows(lane: string): boolean {
+    return this.#lanes.has(lane);
+  }
+
+  adopt(lane: string, laneSeq: number): void {
+    this.#lanes.set(lane, laneSeq);
+  }
+
+  /** The lane's session is gone for good. A later session of the same name continues the chain where the journal says. */
+  forget(lane: string): void {
+    this.#lanes.delete(lane);
+  }
+
+  /** Puts a fact into the open batch; `newestBatch` is its number until the next entry of another batch. */
+  append(lane: string, draft: EntryDraft): Entry {
+    const laneSeq = (this.#lanes.get(lane) ?? 0) + 1;
+    this.#lanes.set(lane, laneSeq);
+    this.#offset += 1;
+    const entry = { offset: this.#offset, lane, laneSeq, at: this.#clock.now(), ...draft } as Entry;
+    this.#open.push(entry);
+    this.#schedule();
+    return entry;
+  }
+
+  /** Resolves once nothing is open or under way; rejects when the journal failed. */
+  settled(): Promise<void> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    if (this.#open.length === 0 && this.#underWay === 0) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      this.#idle.push(() => (this.#failure === undefined ? resolve() : reject(this.#failure)));
+    });
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#underWay >= BATCHES_UNDER_WAY_MAX) return;
+    this.#scheduled = true;
+    this.#clock.defer(() => {
+      this.#scheduled = false;
+      this.#handOver();
+    });
+  }
+
+  #handOver(): void {
+    if (this.#open.length === 0 || this.#failure !== undefined) return;
+    const entries = this.#open;
+    const batch = this.#openBatch;
+    this.#open = [];
+    this.#openBatch += 1;
+    this.#underWay += 1;
+    this.#journal.append(entries, (error) => this.#done(batch, error));
+  }
+
+  #done(batch: number, error: Error | undefined): void {
+    this.#underWay -= 1;
+    if (this.#failure !== undefined) return;
+    if (error === undefined) {
+      this.#releases.complete(batch);
+      if (this.#open.length > 0) this.#schedule();
+      else if (this.#underWay === 0) this.#wake();
+      return;
+    }
+    this.#failure = error;
+    this.#releases.abandon();
+    this.#wake();
+    this.#onFailure(error);
+  }
+
+  #wake(): void {
+    const idle = this.#idle;
+    this.#idle = [];
+    for (const wake of idle) wake();
+  }
+}
