@@ -1,0 +1,32 @@
+/**
+ * The commands of this server. A new one is an entry here and a value beside its relatives; nothing else changes.
+ */
+import { attachSession, detachSession, switchSession } from './attach.ts';
+import type { Command } from './command.ts';
+import { getStartupRecovery, healthCheck, ping } from './server.ts';
+import { getLastAssistantText, getMessages, getState, listSessions } from './session-read.ts';
+import { createSession, deleteSession, setSessionName } from './session.ts';
+import { subscribe, unsubscribe } from './subscription.ts';
+import { abort, followUp, prompt, steer } from './turn.ts';
+
+export const catalog: readonly Command[] = [
+  listSessions,
+  createSession,
+  deleteSession,
+  switchSession,
+  attachSession,
+  detachSession,
+  subscribe,
+  unsubscribe,
+  healthCheck,
+  getStartupRecovery,
+  ping,
+  prompt,
+  steer,
+  followUp,
+  abort,
+  getState,
+  getMessages,
+  getLastAssistantText,
+  setSessionName,
+];

@@ -1,0 +1,50 @@
+/**
+ * Schemas of fields that more than one command has, with the base protocol's texts for wrong values. They check and never
+ * change a value. State: none.
+ */
+import { z } from 'zod';
+
+const MESSAGE_CHARS_MAX = 200_000;
+const NAME_CHARS_MAX = 256;
+
+/** C0 and DEL. */
+const CONTROL_CHARACTER = /[\u0000-\u001f\u007f]/;
+
+/** A string that is there and not empty. */
+export function requiredText(charsMax: number) {
+  const error = 'Required string';
+  return z
+    .string({ error })
+    .min(1, { error, abort: true })
+    .max(charsMax, { error: `Too long (max ${charsMax} chars)`, abort: true });
+}
+
+/** Names are shown in lists and logs: one line. */
+export const nameField = requiredText(NAME_CHARS_MAX).refine((name) => !CONTROL_CHARACTER.test(name), {
+  error: 'Must not contain control characters',
+});
+
+/** What a prompt, a steer and a follow-up say. `images` belong to the engine; only their outer shape is checked here. */
+export const messageFields = {
+  message: requiredText(MESSAGE_CHARS_MAX),
+  images: arrayField().optional(),
+};
+
+/** Any array. Its items are not walked, so a long one costs nothing. */
+export function arrayField() {
+  return z
+    .unknown()
+    .refine((value) => Array.isArray(value), { error: 'Must be an array if provided' })
+    .meta({ type: 'array' });
+}
+
+/** One of a few words. */
+export function choiceField<const Choices extends readonly [string, ...string[]]>(choices: Choices) {
+  return z.enum(choices, { error: `Must be one of: ${choices.join(', ')}` });
+}
+
+/** A page size. */
+export function limitField(max: number) {
+  const range = `Must be between 1 and ${max}`;
+  return z.int({ error: 'Must be an integer if provided' }).min(1, { error: range }).max(max, { error: range });
+}

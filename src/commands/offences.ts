@@ -1,0 +1,37 @@
+/**
+ * What is wrong with a frame, as the base protocol says it: `field: message; field: message`, and the same as data.
+ *
+ * Values are never quoted: they may be secret. State: none.
+ */
+import type { z } from 'zod';
+import type { Failure, Json } from '../../actors/message.ts';
+import type { ErrorCode } from '../protocol/errors.ts';
+import { refusal } from './command.ts';
+
+/** One wrong field. `code` is zod's name of the rule, or one of ours; `path` is empty for the frame itself. */
+export interface Offence {
+  readonly path: readonly PropertyKey[];
+  readonly code: string;
+  readonly message: string;
+}
+
+/** More are counted and not listed, so that a frame can't ask for an answer larger than itself. */
+const OFFENCES_LISTED_MAX = 64;
+
+export function offencesOf(error: z.ZodError): Offence[] {
+  return error.issues.map(({ path, code, message }) => ({ path, code, message }));
+}
+
+export function refuseOffences(code: ErrorCode, offences: readonly Offence[]): Failure {
+  const listed = offences.slice(0, OFFENCES_LISTED_MAX);
+  const texts = listed.map(({ path, message }) => `${fieldText(path)}: ${message}`);
+  if (offences.length > listed.length) texts.push(`and ${offences.length - listed.length} more`);
+  const details: Json = listed.map(({ path, code, message }) => ({ path: path.map(String).join('.'), code, message }));
+  return refusal(code, `Validation failed: ${texts.join('; ')}`, details);
+}
+
+/** `dependsOn[0]`, `response.method`, `root`. */
+function fieldText(path: readonly PropertyKey[]): string {
+  if (path.length === 0) return 'root';
+  return path.map((key, at) => (typeof key === 'number' ? `[${key}]` : `${at > 0 ? '.' : ''}${String(key)}`)).join('');
+}

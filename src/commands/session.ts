@@ -1,0 +1,100 @@
+/**
+ * The life of a session: create_session, delete_session, set_session_name.
+ */
+import { z } from 'zod';
+import type { Json, SessionSpec } from '../../actors/message.ts';
+import { envelopes, isNotBlank } from '../protocol/envelope.ts';
+import { openingCommand, refuse, sessionCommand } from './command.ts';
+import { nameField } from './fields.ts';
+import { sessionInfo } from './session-info.ts';
+
+const CWD_CHARS_MAX = 4096;
+const ENGINE_CHARS_MAX = 64;
+const LABELS_MAX = 64;
+const LABEL_CHARS_MAX = 256;
+
+const engineName = z
+  .string({ error: 'Must be a non-empty string if provided' })
+  .refine(isNotBlank, { error: 'Must be a non-empty string if provided', abort: true })
+  .max(ENGINE_CHARS_MAX, { error: `Too long (max ${ENGINE_CHARS_MAX} chars)` });
+
+/** As text alone: whether the directory is there is found out by the engine that goes to work in it. */
+const workingDirectory = z
+  .string({ error: 'Must be a string if provided' })
+  .max(CWD_CHARS_MAX, { error: `CWD too long (max ${CWD_CHARS_MAX} chars)`, abort: true })
+  .refine((path) => !path.includes('\0') && !path.startsWith('~'), {
+    error: 'CWD contains potentially dangerous path components',
+    abort: true,
+  })
+  .regex(/^(\/|[a-zA-Z]:[\\/]|\\\\)/, { error: 'CWD must be an absolute path' });
+
+const labels = z
+  .unknown()
+  .superRefine((value, context) => {
+    const problem = labelsProblem(value);
+    if (problem !== undefined) context.addIssue(problem);
+  })
+  .meta({ type: 'object', additionalProperties: { type: 'string' } });
+
+function labelsProblem(value: unknown): string | undefined {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'Must be an object of strings';
+  const entries = Object.entries(value);
+  if (entries.length > LABELS_MAX) return `Too many labels (max ${LABELS_MAX})`;
+  if (entries.some(([, label]) => typeof label !== 'string')) return 'Must be an object of strings';
+  const long = entries.some(([name, label]) => name.length > LABEL_CHARS_MAX || String(label).length > LABEL_CHARS_MAX);
+  return long ? `Names and values too long (max ${LABEL_CHARS_MAX} chars)` : undefined;
+}
+
+export const createSession = openingCommand({
+  type: 'create_session',
+  scope: 'drive',
+  lane: 'work',
+  // An engine may have to be loaded first; one that never gets there must not hold the mailbox for good.
+  timeout: 'long',
+  fields: {
+    ...envelopes.creation,
+    engine: engineName.optional(),
+    kind: engineName.optional(),
+    name: nameField.optional(),
+    cwd: workingDirectory.optional(),
+    labels: labels.optional(),
+  },
+  decide(frame, server) {
+    if (frame['ttl'] !== undefined) return refuse('UNSUPPORTED', "This server does not support 'ttl' of a session");
+    const { engine = frame.kind, input, name, cwd, labels } = frame;
+    const spec: SessionSpec = {
+      engine,
+      ...(input === undefined ? {} : { input: input as Json }),
+      ...(name === undefined ? {} : { name }),
+      ...(cwd === undefined ? {} : { cwd }),
+      ...(labels === undefined ? {} : { labels: labels as Json }),
+    };
+    return {
+      do: 'open',
+      sessionId: frame.sessionId ?? server.newSessionId(),
+      spec,
+      respond: (session) => ({ sessionId: session.id, sessionInfo: sessionInfo(session) }),
+    };
+  },
+});
+
+export const deleteSession = sessionCommand({
+  type: 'delete_session',
+  scope: 'drive',
+  lane: 'control',
+  fields: envelopes.deletion,
+  decide: () => ({ do: 'close', reason: 'deleted', data: { deleted: true } }),
+});
+
+export const setSessionName = sessionCommand({
+  type: 'set_session_name',
+  scope: 'drive',
+  lane: 'work',
+  idempotent: true,
+  fields: { ...envelopes.session, name: nameField },
+  decide: (frame) => ({
+    do: 'settle',
+    outcome: { success: true },
+    events: [{ type: 'session_changed', fields: { name: frame.name } }],
+  }),
+});

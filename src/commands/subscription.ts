@@ -1,0 +1,63 @@
+/**
+ * What of the server a connection hears about: subscribe, unsubscribe.
+ *
+ * Nothing of it is stored: a subscription ends with its connection.
+ */
+import { z } from 'zod';
+import type { ConnectionEffect, SettleDecision, Topic } from '../../actors/message.ts';
+import { envelopes } from '../protocol/envelope.ts';
+import { refuse, serverCommand } from './command.ts';
+import { choiceField } from './fields.ts';
+
+/** Topics of the protocol; whether this server has them is another question. */
+const TOPICS = ['lifecycle', 'sessions', 'metrics', 'alerts', 'inspection'] as const;
+const TOPICS_ITEMS_MAX = 16;
+
+const AVAILABLE: ReadonlySet<string> = new Set<Topic>(['lifecycle', 'sessions']);
+
+const topics = z
+  .unknown()
+  .superRefine((value, context) => {
+    if (!Array.isArray(value) || value.length === 0) return context.addIssue('Must be a non-empty array of topics');
+    if (value.length > TOPICS_ITEMS_MAX) return context.addIssue(`Too many topics (max ${TOPICS_ITEMS_MAX})`);
+    value.forEach((topic: unknown, index) => {
+      if (!TOPICS.some((known) => known === topic))
+        context.addIssue({ code: 'custom', path: [index], message: `Must be one of: ${TOPICS.join(', ')}` });
+    });
+  })
+  .meta({ type: 'array', items: { enum: [...TOPICS] }, minItems: 1, maxItems: TOPICS_ITEMS_MAX });
+
+export const subscribe = serverCommand({
+  type: 'subscribe',
+  scope: 'observe',
+  lane: 'read',
+  fields: { ...envelopes.server, topics, scope: choiceField(['own', 'visible']).optional() },
+  decide(frame) {
+    const scope = frame.scope ?? 'visible';
+    return change(frame.topics, (topics) => ({ type: 'subscribe', topics, scope }));
+  },
+});
+
+export const unsubscribe = serverCommand({
+  type: 'unsubscribe',
+  scope: 'observe',
+  lane: 'read',
+  fields: { ...envelopes.server, topics },
+  decide: (frame) => change(frame.topics, (topics) => ({ type: 'unsubscribe', topics })),
+});
+
+/** All topics or none: a client that asked for one it can't have is told before anything changes. */
+function change(asked: unknown, effect: (topics: Topic[]) => ConnectionEffect): SettleDecision {
+  const topics = [...new Set(asked as string[])];
+  const missing = topics.filter((topic) => !AVAILABLE.has(topic));
+  if (missing.length > 0) {
+    const names = missing.map((topic) => `'${topic}'`).join(', ');
+    return refuse('UNSUPPORTED', `This server has no topic ${names}; it has ${[...AVAILABLE].join(', ')}`);
+  }
+  return {
+    do: 'settle',
+    outcome: { success: true, data: { topics } },
+    effects: [effect(topics as Topic[])],
+    unchanged: true,
+  };
+}
