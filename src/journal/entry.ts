@@ -1,0 +1,187 @@
+/**
+ * The stored form of an entry: its place and kind as columns, everything else outside `content` as one JSON text (`meta`),
+ * and `content` as another.
+ *
+ * The text of a command is kept exactly as it was received. It is embedded in `content` as the JSON that it is, behind its
+ * length, so that any JSON reader understands the journal and decoding still gives back the identical text, white space
+ * included; parsing and writing it again would cost more than the rest of the entry.
+ *
+ * Encoding is deterministic and `decode(encode(entry))` equals `entry`, as far as JSON goes: `-0` comes back as `0`.
+ * Because entries are hashed, none is ever written again in a newer form: each carries the version of its form instead.
+ */
+import type { CommandSettled, Entry } from '../../actors/entry.ts';
+import { quote } from '../protocol/quote.ts';
+
+/** Version of the stored form; a journal may hold several. */
+export const RECORD_VERSION = 1;
+
+export interface EntryRecord {
+  readonly version: number;
+  readonly offset: number;
+  readonly lane: string;
+  readonly laneSeq: number;
+  readonly at: number;
+  readonly kind: Entry['kind'];
+  /** JSON object: identity, order and outcome. Hashed as it stands. */
+  readonly meta: string;
+  /** JSON object. Hashed by its digest alone. */
+  readonly content: string;
+}
+
+export function encode(entry: Entry): EntryRecord {
+  return {
+    version: RECORD_VERSION,
+    offset: entry.offset,
+    lane: entry.lane,
+    laneSeq: entry.laneSeq,
+    at: entry.at,
+    kind: entry.kind,
+    meta: encodeMeta(entry),
+    content: encodeContent(entry),
+  };
+}
+
+export function encodeMeta(entry: Entry): string {
+  if (entry.kind === 'command.settled') return settledMeta(entry);
+  const { offset, lane, laneSeq, at, kind, content, ...identity } = entry;
+  return JSON.stringify(identity);
+}
+
+export function encodeContent(entry: Entry): string {
+  if (entry.kind === 'command.settled') return settledContent(entry.content);
+  if (entry.kind === 'command.accepted') return `${commandHead(entry.content.command)}}`;
+  return JSON.stringify(entry.content);
+}
+
+/** The parsed objects are filled up and not copied: one text for the whole entry, or a spread, costs twice as much. */
+export function decode(record: EntryRecord): Entry {
+  if (record.version !== RECORD_VERSION) {
+    throw new Error(`offset ${record.offset} is stored in form ${record.version}, newer than this version of troupe`);
+  }
+  const entry = JSON.parse(record.meta) as Record<string, unknown>;
+  entry['offset'] = record.offset;
+  entry['lane'] = record.lane;
+  entry['laneSeq'] = record.laneSeq;
+  entry['at'] = record.at;
+  entry['kind'] = record.kind;
+  entry['content'] = decodeContent(record.content);
+  return entry as unknown as Entry;
+}
+
+function decodeContent(content: string): unknown {
+  const span = commandSpan(content);
+  if (span === undefined) return JSON.parse(content);
+  const command = textWithin(content, span);
+  if (content.charCodeAt(span.end) !== COMMA) return { command };
+  const rest = JSON.parse(`{${content.slice(span.end + 1)}`) as { command?: string };
+  rest.command = command;
+  return rest;
+}
+
+/** The text of the command that `content` carries, as received. */
+export function commandText(content: string): string | undefined {
+  const span = commandSpan(content);
+  return span === undefined ? undefined : textWithin(content, span);
+}
+
+const COMMA = 0x2c;
+const LENGTH_HEAD = '{"commandLength":';
+const COMMAND_HEAD = ',"command":';
+/** A text that UTF-8 can't carry as it stands is kept as a JSON string. No transport delivers such a text. */
+const ESCAPED_HEAD = '{"commandEscaped":';
+const SURROGATE = /[\ud800-\udfff]/;
+/** Slower, therefore second: with the flag `u`, a pair is one character and no surrogate. */
+const LONE_SURROGATE = /\p{Surrogate}/u;
+
+interface Span {
+  readonly start: number;
+  readonly end: number;
+  readonly escaped: boolean;
+}
+
+function commandHead(text: string): string {
+  if (SURROGATE.test(text) && LONE_SURROGATE.test(text)) {
+    const escaped = JSON.stringify(text);
+    return `${ESCAPED_HEAD}${escaped.length}${COMMAND_HEAD}${escaped}`;
+  }
+  return `${LENGTH_HEAD}${text.length}${COMMAND_HEAD}${text}`;
+}
+
+function commandSpan(content: string): Span | undefined {
+  const escaped = content.startsWith(ESCAPED_HEAD);
+  if (!escaped && !content.startsWith(LENGTH_HEAD)) return undefined;
+  const digits = escaped ? ESCAPED_HEAD.length : LENGTH_HEAD.length;
+  const comma = content.indexOf(',', digits);
+  const start = comma + COMMAND_HEAD.length;
+  return { start, end: start + Number(content.slice(digits, comma)), escaped };
+}
+
+function textWithin(content: string, span: Span): string {
+  const text = content.slice(span.start, span.end);
+  return span.escaped ? (JSON.parse(text) as string) : text;
+}
+
+type Written<T> = Record<keyof T, true>;
+
+/** Fails to compile when a field is added that the two functions below do not write. */
+const SETTLED = {
+  meta: {
+    commandId: true,
+    commandType: true,
+    explicitId: true,
+    principal: true,
+    mailbox: true,
+    sessionId: true,
+    idempotencyKey: true,
+    keyScope: true,
+    traceparent: true,
+    success: true,
+    errorCode: true,
+    timedOut: true,
+    sessionVersion: true,
+    dependsOn: true,
+    seq: true,
+  } satisfies Written<Omit<CommandSettled, keyof EntryRecord>>,
+  content: {
+    command: true,
+    error: true,
+    data: true,
+    details: true,
+    events: true,
+    facts: true,
+  } satisfies Written<CommandSettled['content']>,
+};
+
+/** The fields of the hand-written form, for the test that plants each of them. */
+export const settledFields: { readonly meta: readonly string[]; readonly content: readonly string[] } = {
+  meta: Object.keys(SETTLED.meta),
+  content: Object.keys(SETTLED.content),
+};
+
+/** Written by hand because every instant command passes here, on the event loop. */
+function settledMeta(entry: CommandSettled): string {
+  let text =
+    `{"commandId":${quote(entry.commandId)},"commandType":${quote(entry.commandType)}` +
+    `,"explicitId":${entry.explicitId},"principal":${quote(entry.principal)},"mailbox":${quote(entry.mailbox)}`;
+  if (entry.sessionId !== undefined) text += `,"sessionId":${quote(entry.sessionId)}`;
+  if (entry.idempotencyKey !== undefined) text += `,"idempotencyKey":${quote(entry.idempotencyKey)}`;
+  if (entry.keyScope !== undefined) text += `,"keyScope":${quote(entry.keyScope)}`;
+  if (entry.traceparent !== undefined) text += `,"traceparent":${quote(entry.traceparent)}`;
+  text += `,"success":${entry.success}`;
+  if (entry.errorCode !== undefined) text += `,"errorCode":${quote(entry.errorCode)}`;
+  if (entry.timedOut !== undefined) text += `,"timedOut":${entry.timedOut}`;
+  if (entry.sessionVersion !== undefined) text += `,"sessionVersion":${entry.sessionVersion}`;
+  if (entry.dependsOn !== undefined) text += `,"dependsOn":${JSON.stringify(entry.dependsOn)}`;
+  if (entry.seq !== undefined) text += `,"seq":${entry.seq}`;
+  return `${text}}`;
+}
+
+function settledContent(content: CommandSettled['content']): string {
+  let text = commandHead(content.command);
+  if (content.error !== undefined) text += `,"error":${quote(content.error)}`;
+  if (content.data !== undefined) text += `,"data":${JSON.stringify(content.data)}`;
+  if (content.details !== undefined) text += `,"details":${JSON.stringify(content.details)}`;
+  if (content.events !== undefined) text += `,"events":${JSON.stringify(content.events)}`;
+  if (content.facts !== undefined) text += `,"facts":${JSON.stringify(content.facts)}`;
+  return `${text}}`;
+}

@@ -1,0 +1,170 @@
+/**
+ * A journal in memory, for tests and for servers that may forget. It keeps every promise of the port but durability: it
+ * stores entries in the same form as the durable ones and chains them, so that nothing works here alone.
+ *
+ * The data is a `MemoryStore` beside the journal, as a directory is beside the process: a second journal on the same store
+ * is a second server on the same data. State: volatile.
+ */
+import type { Entry } from '../../actors/entry.ts';
+import { JournalRefused } from '../../actors/ports.ts';
+import type { Journal, JournalHead, StoredEntry } from '../../actors/ports.ts';
+import { chainHash, genesis } from './chain.ts';
+import { commandText, decode, encode } from './entry.ts';
+import type { EntryRecord } from './entry.ts';
+import { fingerprint } from './fingerprint.ts';
+
+interface Row {
+  readonly record: EntryRecord;
+  readonly hash: string;
+  readonly fingerprint: string | undefined;
+}
+
+export interface MemoryStore {
+  /** The row of offset N has index N - 1. */
+  readonly rows: Row[];
+  /** Newest row of every journal lane. */
+  readonly heads: Map<string, Row>;
+  /** The journal that has it open. */
+  owner: Journal | undefined;
+}
+
+export function createMemoryStore(): MemoryStore {
+  return { rows: [], heads: new Map(), owner: undefined };
+}
+
+export interface MemoryJournalOptions {
+  readonly store?: MemoryStore;
+  /** When commits happen: each append asks once. Microtasks unless told otherwise. */
+  readonly defer?: (commit: () => void) => void;
+}
+
+export function createMemoryJournal(options: MemoryJournalOptions = {}): Journal {
+  return new MemoryJournal(options.store ?? createMemoryStore(), options.defer ?? queueMicrotask);
+}
+
+interface Batch {
+  readonly records: readonly EntryRecord[];
+  readonly done: (error?: Error) => void;
+}
+
+class MemoryJournal implements Journal {
+  readonly durability = 'volatile';
+  readonly location = 'memory';
+  readonly #store: MemoryStore;
+  readonly #defer: (commit: () => void) => void;
+  #waiting: Batch[] = [];
+  #failure: Error | undefined;
+
+  constructor(store: MemoryStore, defer: (commit: () => void) => void) {
+    this.#store = store;
+    this.#defer = defer;
+  }
+
+  async open(): Promise<JournalHead> {
+    const store = this.#store;
+    const reopens = store.owner === this && this.#failure !== undefined;
+    if (store.owner !== undefined && !reopens)
+      throw new JournalRefused('memory: in use by another server; close it first');
+    this.#commitAll();
+    store.owner = this;
+    this.#failure = undefined;
+    return { offset: store.rows.length };
+  }
+
+  append(entries: readonly Entry[], done: (error?: Error) => void): void {
+    let records: EntryRecord[] = [];
+    try {
+      records = entries.map(encode);
+    } catch (error) {
+      this.#failure ??= error as Error;
+    }
+    this.#waiting.push({ records, done });
+    this.#defer(() => this.#commitNext());
+  }
+
+  async scan(range: {
+    readonly after: number;
+    readonly limit: number;
+    readonly lane?: string;
+  }): Promise<StoredEntry[]> {
+    this.#mustBeOpen();
+    const found: StoredEntry[] = [];
+    const { rows } = this.#store;
+    for (let index = Math.max(0, range.after); index < rows.length && found.length < range.limit; index += 1) {
+      const row = rows[index];
+      if (row !== undefined && (range.lane === undefined || row.record.lane === range.lane)) found.push(stored(row));
+    }
+    return found;
+  }
+
+  async head(lane: string): Promise<number> {
+    this.#mustBeOpen();
+    return this.#store.heads.get(lane)?.record.laneSeq ?? 0;
+  }
+
+  async read(offset: number): Promise<StoredEntry | undefined> {
+    this.#mustBeOpen();
+    const row = this.#store.rows[offset - 1];
+    return row === undefined ? undefined : stored(row);
+  }
+
+  async close(): Promise<void> {
+    this.#commitAll();
+    if (this.#store.owner === this) this.#store.owner = undefined;
+  }
+
+  #mustBeOpen(): void {
+    if (this.#store.owner !== this) throw new Error('memory: the journal is not open');
+  }
+
+  #commitAll(): void {
+    while (this.#waiting.length > 0) this.#commitNext();
+  }
+
+  #commitNext(): void {
+    const batch = this.#waiting.shift();
+    if (batch === undefined) return;
+    try {
+      if (this.#failure !== undefined) throw this.#failure;
+      this.#mustBeOpen();
+      this.#commit(batch.records);
+    } catch (error) {
+      this.#failure ??= error as Error;
+      batch.done(this.#failure);
+      return;
+    }
+    batch.done();
+  }
+
+  /** Builds all rows before it stores the first one: a batch that does not fit leaves nothing behind. */
+  #commit(records: readonly EntryRecord[]): void {
+    const { rows, heads } = this.#store;
+    const added = new Map<string, Row>();
+    const next: Row[] = [];
+    for (const record of records) {
+      const before = added.get(record.lane) ?? heads.get(record.lane);
+      const offset = rows.length + next.length + 1;
+      const laneSeq = (before?.record.laneSeq ?? 0) + 1;
+      if (record.offset !== offset || record.laneSeq !== laneSeq) {
+        throw new Error(
+          `memory: offset ${record.offset}, laneSeq ${record.laneSeq} of ${record.lane} does not continue the journal, ` +
+            `which goes on with offset ${offset}, laneSeq ${laneSeq}`,
+        );
+      }
+      const command = commandText(record.content);
+      const row: Row = {
+        record,
+        hash: chainHash(before?.hash ?? genesis(record.lane), record),
+        fingerprint: command === undefined ? undefined : fingerprint(command),
+      };
+      added.set(record.lane, row);
+      next.push(row);
+    }
+    rows.push(...next);
+    for (const [lane, row] of added) heads.set(lane, row);
+  }
+}
+
+function stored({ record, hash, fingerprint }: Row): StoredEntry {
+  return { entry: decode(record), hash, ...(fingerprint !== undefined && { fingerprint }) };
+}
