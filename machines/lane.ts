@@ -28,7 +28,7 @@ export interface LaneInput {
   readonly depthMax: number;
 }
 
-/** The arithmetic of a lane; events that a state does not take leave it as it is. */
+/** The arithmetic of a lane. Only for an event that the chart takes: whether it may come is the chart's decision. */
 export function countLane(counts: LaneCounts, event: LaneEvent): LaneCounts {
   switch (event.type) {
     case 'work.queued':
@@ -58,7 +58,8 @@ export const laneMachine = setup({
   actions: { count: assign(({ context, event }) => countLane(context, event)) },
   guards: {
     fillsUp: ({ context }) => depth(context) + 1 >= context.depthMax,
-    isLast: ({ context }) => depth(context) <= 1,
+    isLastRunning: ({ context }) => context.running === 1 && context.queued === 0,
+    isLastQueued: ({ context }) => context.running === 0 && context.queued === 1,
     isFull: ({ context }) => depth(context) >= context.depthMax,
     isEmpty: ({ context }) => depth(context) === 0,
     hasHead: ({ context }) => context.queued > 0 && context.running === 0,
@@ -90,11 +91,11 @@ export const laneMachine = setup({
         'work.queued': [{ guard: 'fillsUp', target: 'full', actions: 'count' }, { actions: 'count' }],
         'work.started': { guard: 'hasHead', actions: 'count' },
         'work.finished': [
-          { guard: 'isLast', target: 'idle', actions: 'count' },
+          { guard: 'isLastRunning', target: 'idle', actions: 'count' },
           { guard: 'isRunning', actions: 'count' },
         ],
         'work.withdrawn': [
-          { guard: 'isLast', target: 'idle', actions: 'count' },
+          { guard: 'isLastQueued', target: 'idle', actions: 'count' },
           { guard: 'hasQueued', actions: 'count' },
         ],
         'lane.paused': 'paused',
@@ -105,11 +106,11 @@ export const laneMachine = setup({
       on: {
         'work.started': { guard: 'hasHead', actions: 'count' },
         'work.finished': [
-          { guard: 'isLast', target: 'idle', actions: 'count' },
+          { guard: 'isLastRunning', target: 'idle', actions: 'count' },
           { guard: 'isRunning', target: 'busy', actions: 'count' },
         ],
         'work.withdrawn': [
-          { guard: 'isLast', target: 'idle', actions: 'count' },
+          { guard: 'isLastQueued', target: 'idle', actions: 'count' },
           { guard: 'hasQueued', target: 'busy', actions: 'count' },
         ],
         'lane.paused': 'paused',
