@@ -1,0 +1,116 @@
+/**
+ * The model of each chart. `troupe paths` and the tests walk the charts with these.
+ */
+import {
+  commandMachine,
+  connectionMachine,
+  laneMachine,
+  recoveryMachine,
+  serverMachine,
+  sessionMachine,
+  turnMachine,
+} from '../../machines/index.ts';
+import { modelOf } from './model.ts';
+import type { MachineModel } from './model.ts';
+
+const command = modelOf(commandMachine, {
+  events: [
+    { type: 'command.rejected' },
+    { type: 'command.admitted' },
+    { type: 'command.queued' },
+    { type: 'command.postponed' },
+    { type: 'dependencies.resolved' },
+    { type: 'command.started' },
+    { type: 'command.succeeded' },
+    { type: 'command.failed' },
+    { type: 'command.timedOut' },
+    { type: 'command.cancelled' },
+  ],
+});
+
+const connection = modelOf(connectionMachine, {
+  events: [
+    { type: 'server.ready' },
+    { type: 'server.drained' },
+    { type: 'queue.exceeded' },
+    { type: 'queue.drained' },
+    { type: 'queue.overrun' },
+    { type: 'transport.closed' },
+  ],
+});
+
+/** One command fills the smallest lane, two leave no state in between unvisited, three leave room on both sides. */
+const lane = modelOf(laneMachine, {
+  inputs: [{ depthMax: 1 }, { depthMax: 2 }, { depthMax: 3 }],
+  events: [
+    { type: 'work.queued' },
+    { type: 'work.started' },
+    { type: 'work.finished' },
+    { type: 'work.withdrawn' },
+    { type: 'lane.paused' },
+    { type: 'lane.resumed' },
+  ],
+});
+
+/** How far the fold has come decides nothing; that it began is what tells positions apart. */
+const recovery = modelOf(recoveryMachine, {
+  events: [
+    { type: 'journal.opened', entries: 3 },
+    { type: 'journal.refused' },
+    { type: 'page.folded', entries: 2 },
+    { type: 'journal.folded' },
+    { type: 'work.classified', commands: 1 },
+    { type: 'classification.committed' },
+  ],
+  project: ({ folded, entries, classified }) => ({ begun: folded > 0, entries, classified }),
+});
+
+const server = modelOf(serverMachine, {
+  events: [
+    { type: 'recovery.completed' },
+    { type: 'recovery.refused' },
+    { type: 'drain.requested' },
+    { type: 'work.drained' },
+    { type: 'drain.expired' },
+    { type: 'work.ended' },
+    { type: 'journal.closed' },
+    { type: 'journal.failed' },
+  ],
+});
+
+const session = modelOf(sessionMachine, {
+  inputs: [{ sessionId: 's-1', engine: 'echo', mailboxDepthMax: 3 }],
+  events: [
+    { type: 'engine.awaited' },
+    { type: 'session.opened' },
+    { type: 'opening.failed' },
+    { type: 'work.accepted', commandId: 'c-1', deadlineAt: 1_000 },
+    { type: 'work.drained' },
+    { type: 'turn.started', commandId: 'c-1', attempt: 1 },
+    { type: 'turn.settled' },
+    { type: 'turn.interrupted' },
+    { type: 'engine.released' },
+    { type: 'session.closed' },
+  ],
+});
+
+const turn = modelOf(turnMachine, {
+  inputs: [{ commandId: 'c-1', attempt: 1 }],
+  events: [
+    { type: 'engine.spoke' },
+    { type: 'turn.completed' },
+    { type: 'turn.failed' },
+    { type: 'turn.interrupted' },
+    { type: 'engine.released' },
+  ],
+});
+
+export const models: Readonly<Record<string, MachineModel>> = {
+  command,
+  connection,
+  lane,
+  recovery,
+  server,
+  session,
+  turn,
+};
