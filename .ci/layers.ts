@@ -42,6 +42,13 @@ const forbidden: IForbiddenRuleType[] = [
     from: { path: shipped, pathNot: LAYERS.map((layer) => layer.path) },
     to: {},
   },
+  {
+    name: 'vitest-only-in-testing',
+    severity: 'error',
+    comment: 'The runner is an optional peer, for those who test with src/testing; everything else runs without it.',
+    from: { path: shipped, pathNot: '^src/testing/' },
+    to: { path: npm('vitest') },
+  },
   ...VENDORS.map((vendor): IForbiddenRuleType => {
     const rule = {
       name: `vendor-${vendor.package}`,
@@ -55,7 +62,7 @@ const forbidden: IForbiddenRuleType[] = [
     severity: 'error',
     comment: 'What is shipped may use only what an installed package brings along.',
     from: { path: shipped },
-    to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'], dependencyTypesNot: ['type-only'] },
+    to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'], dependencyTypesNot: ['type-only', 'npm-peer'] },
   },
   {
     name: 'no-cycles',

@@ -108,6 +108,14 @@ export const LAYERS: readonly Layer[] = [
     why: 'Options are data: their schema and defaults construct nothing.',
   },
   {
+    name: 'host',
+    path: '^src/(clock|ids)[.]ts$',
+    layers: ['vocabulary'],
+    packages: [],
+    node: true,
+    why: 'Time and identity as Node has them, behind their ports.',
+  },
+  {
     name: 'composition',
     path: '^src/(index[.]ts$|server[.]ts$|cli/|testing/)',
     layers: ['*'],

@@ -55,6 +55,7 @@ const FORBIDDEN = [
   ['layer-unknown', 'src/planted/new-folder.ts', `import '../planted-target.ts';`],
   ['vendor-better-sqlite3', 'src/cli/planted.ts', `import Database from 'better-sqlite3';\nexport { Database };`],
   ['vendor-ws', 'src/testing/planted.ts', `import type { WebSocket } from 'ws';\nexport type Socket = WebSocket;`],
+  ['vitest-only-in-testing', 'src/cli/planted-runner.ts', `import { it } from 'vitest';\nexport { it };`],
   ['shipped-needs-dependency', 'src/cli/planted-dev.ts', `import { parse } from 'prettier';\nexport { parse };`],
   ['unresolvable', 'src/cli/planted-missing.ts', `import './nowhere.ts';`],
   ['no-cycles', 'src/protocol/planted-a.ts', `import type { B } from './planted-b.ts';\nexport type A = B | 1;`],
