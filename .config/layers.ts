@@ -49,7 +49,7 @@ export const LAYERS: readonly Layer[] = [
   },
   {
     name: 'vocabulary',
-    path: '^actors/((message|ports|entry|limits)|session/event)[.]ts$',
+    path: '^actors/((json|message|ports|entry|limits)|session/event)[.]ts$',
     layers: ['actors', 'machines'],
     packages: ['xstate'],
     node: false,
