@@ -7,6 +7,7 @@
 import { z } from 'zod';
 import type { DeltaMode, SessionView, SettleDecision } from '../../actors/message.ts';
 import { envelopes } from '../protocol/envelope.ts';
+import { field } from '../protocol/field.ts';
 import { refuse, sessionCommand } from './command.ts';
 import { choiceField } from './fields.ts';
 import { sessionInfo } from './session-info.ts';
@@ -15,9 +16,10 @@ import type { JsonObject } from './session-info.ts';
 const AFTER_TEXT = "Must be 'live', 'start' or {epoch, seq}";
 
 const cursor = z.object({ epoch: z.string().min(1).max(256), seq: z.int().min(0) });
-const after = z
-  .unknown()
-  .refine((value) => value === 'live' || value === 'start' || cursor.safeParse(value).success, { error: AFTER_TEXT });
+
+const after = field<unknown>({ anyOf: [{ enum: ['live', 'start'] }, { type: 'object' }] }, (value) =>
+  value === 'live' || value === 'start' || cursor.safeParse(value).success ? undefined : AFTER_TEXT,
+);
 
 export const attachSession = sessionCommand({
   type: 'attach_session',
@@ -25,7 +27,7 @@ export const attachSession = sessionCommand({
   lane: 'read',
   fields: {
     ...envelopes.attachment,
-    after: after.optional(),
+    after: z.optional(after),
     role: choiceField(['observer', 'driver', 'approver']).optional(),
     deltas: choiceField(['full', 'compact', 'none']).optional(),
   },

@@ -3,6 +3,7 @@
  * change a value. State: none.
  */
 import { z } from 'zod';
+import { field, textField } from '../protocol/field.ts';
 
 const MESSAGE_CHARS_MAX = 200_000;
 const NAME_CHARS_MAX = 256;
@@ -10,33 +11,30 @@ const NAME_CHARS_MAX = 256;
 /** C0 and DEL. */
 const CONTROL_CHARACTER = /[\u0000-\u001f\u007f]/;
 
-/** A string that is there and not empty. */
-export function requiredText(charsMax: number) {
+/** A string that is there and not empty; `more` is asked last. */
+function requiredText(charsMax: number, more?: (text: string) => string | undefined) {
   const error = 'Required string';
-  return z
-    .string({ error })
-    .min(1, { error, abort: true })
-    .max(charsMax, { error: `Too long (max ${charsMax} chars)`, abort: true });
+  return textField(error, charsMax, (text) => {
+    if (text === '') return error;
+    return text.length > charsMax ? `Too long (max ${charsMax} chars)` : more?.(text);
+  });
 }
 
 /** Names are shown in lists and logs: one line. */
-export const nameField = requiredText(NAME_CHARS_MAX).refine((name) => !CONTROL_CHARACTER.test(name), {
-  error: 'Must not contain control characters',
-});
+export const nameField = requiredText(NAME_CHARS_MAX, (name) =>
+  CONTROL_CHARACTER.test(name) ? 'Must not contain control characters' : undefined,
+);
+
+/** Any array. Its items are not walked, so a long one costs nothing. */
+const images = field<unknown[]>({ type: 'array' }, (value) =>
+  Array.isArray(value) ? undefined : 'Must be an array if provided',
+);
 
 /** What a prompt, a steer and a follow-up say. `images` belong to the engine; only their outer shape is checked here. */
 export const messageFields = {
   message: requiredText(MESSAGE_CHARS_MAX),
-  images: arrayField().optional(),
+  images: z.optional(images),
 };
-
-/** Any array. Its items are not walked, so a long one costs nothing. */
-export function arrayField() {
-  return z
-    .unknown()
-    .refine((value) => Array.isArray(value), { error: 'Must be an array if provided' })
-    .meta({ type: 'array' });
-}
 
 /** One of a few words. */
 export function choiceField<const Choices extends readonly [string, ...string[]]>(choices: Choices) {

@@ -25,10 +25,10 @@ const UNKNOWN = 'unknown';
 /** A type is quoted in the text of its refusal; a longer one is cut there. */
 const TYPE_CHARS_QUOTED_MAX = 256;
 
-const NO_OBJECT: Offence = { path: [], code: 'invalid_type', message: 'Command must be an object' };
+const NO_OBJECT: Offence = { path: [], code: 'invalid', message: 'Command must be an object' };
 const TOO_DEEP: Offence = { path: [], code: 'too_deep', message: `Nested too deeply (max ${NESTING_MAX} levels)` };
-const NO_TYPE: Offence = { path: ['type'], code: 'invalid_type', message: "Command must have a string 'type' field" };
-const NO_ID: Offence = { path: ['id'], code: 'missing_id', message: DEPENDS_ON_NEEDS_ID };
+const TYPE_TEXT = "Command must have a string 'type' field";
+const NO_ID: Offence = { path: ['id'], code: 'required', message: DEPENDS_ON_NEEDS_ID };
 
 /** Where the base reports a missing id: behind these fields, before all others. */
 const FIELDS_BEFORE_NO_ID: ReadonlySet<PropertyKey> = new Set(['type', 'id', 'idempotencyKey', 'dependsOn']);
@@ -85,7 +85,10 @@ function refused(fields: Fields, refusal: Failure, tooDeep = false): RefusedFram
 function unknownType(fields: Fields): Failure {
   const { type } = fields;
   const offences = collect(fields, unknownCommand.safeParse(fields).error);
-  if (typeof type !== 'string' || type === '') return refuseOffences('VALIDATION_FAILED', [NO_TYPE, ...offences]);
+  if (typeof type !== 'string' || type === '') {
+    const noType: Offence = { path: ['type'], code: type === undefined ? 'required' : 'invalid', message: TYPE_TEXT };
+    return refuseOffences('VALIDATION_FAILED', [noType, ...offences]);
+  }
   const quoted = type.length > TYPE_CHARS_QUOTED_MAX ? `${type.slice(0, TYPE_CHARS_QUOTED_MAX)}...` : type;
   const unknown: Offence = { path: ['type'], code: 'unknown_command', message: `Unknown command type '${quoted}'` };
   return refuseOffences('UNKNOWN_COMMAND', [...offences, unknown]);
@@ -98,7 +101,7 @@ function lacksId(fields: Fields): boolean {
 
 /** All offences in the base protocol's order. */
 function collect(fields: Fields, error: z.ZodError | undefined): Offence[] {
-  const offences = error === undefined ? [] : offencesOf(error);
+  const offences = error === undefined ? [] : offencesOf(fields, error);
   if (!lacksId(fields)) return offences;
   const behind = offences.findIndex(({ path }) => !FIELDS_BEFORE_NO_ID.has(path[0] ?? ''));
   return offences.toSpliced(behind < 0 ? offences.length : behind, 0, NO_ID);

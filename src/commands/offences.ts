@@ -8,18 +8,32 @@ import type { Failure, Json } from '../../actors/message.ts';
 import type { ErrorCode } from '../protocol/errors.ts';
 import { refusal } from './command.ts';
 
-/** One wrong field. `code` is zod's name of the rule, or one of ours; `path` is empty for the frame itself. */
+/** One wrong field; `path` is empty for the frame itself. */
 export interface Offence {
   readonly path: readonly PropertyKey[];
-  readonly code: string;
+  /** `required`: it is missing. `invalid`: it is there and wrong. */
+  readonly code: 'required' | 'invalid' | 'too_deep' | 'unknown_command';
   readonly message: string;
 }
 
 /** More are counted and not listed, so that a frame can't ask for an answer larger than itself. */
 const OFFENCES_LISTED_MAX = 64;
 
-export function offencesOf(error: z.ZodError): Offence[] {
-  return error.issues.map(({ path, code, message }) => ({ path, code, message }));
+export function offencesOf(frame: object, error: z.ZodError): Offence[] {
+  return error.issues.map(({ path, message }) => ({
+    path,
+    code: isThere(frame, path) ? 'invalid' : 'required',
+    message,
+  }));
+}
+
+function isThere(frame: object, path: readonly PropertyKey[]): boolean {
+  let value: unknown = frame;
+  for (const key of path) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return false;
+    value = (value as Record<PropertyKey, unknown>)[key];
+  }
+  return true;
 }
 
 export function refuseOffences(code: ErrorCode, offences: readonly Offence[]): Failure {

@@ -4,6 +4,7 @@
 import { z } from 'zod';
 import type { Json, SessionSpec } from '../../actors/message.ts';
 import { envelopes, isNotBlank } from '../protocol/envelope.ts';
+import { field, textField } from '../protocol/field.ts';
 import { openingCommand, refuse, sessionCommand } from './command.ts';
 import { nameField } from './fields.ts';
 import { sessionInfo } from './session-info.ts';
@@ -13,28 +14,21 @@ const ENGINE_CHARS_MAX = 64;
 const LABELS_MAX = 64;
 const LABEL_CHARS_MAX = 256;
 
-const engineName = z
-  .string({ error: 'Must be a non-empty string if provided' })
-  .refine(isNotBlank, { error: 'Must be a non-empty string if provided', abort: true })
-  .max(ENGINE_CHARS_MAX, { error: `Too long (max ${ENGINE_CHARS_MAX} chars)` });
+const ENGINE_TEXT = 'Must be a non-empty string if provided';
+
+const engineName = textField(ENGINE_TEXT, ENGINE_CHARS_MAX, (name) => {
+  if (!isNotBlank(name)) return ENGINE_TEXT;
+  return name.length > ENGINE_CHARS_MAX ? `Too long (max ${ENGINE_CHARS_MAX} chars)` : undefined;
+});
 
 /** As text alone: whether the directory is there is found out by the engine that goes to work in it. */
-const workingDirectory = z
-  .string({ error: 'Must be a string if provided' })
-  .max(CWD_CHARS_MAX, { error: `CWD too long (max ${CWD_CHARS_MAX} chars)`, abort: true })
-  .refine((path) => !path.includes('\0') && !path.startsWith('~'), {
-    error: 'CWD contains potentially dangerous path components',
-    abort: true,
-  })
-  .regex(/^(\/|[a-zA-Z]:[\\/]|\\\\)/, { error: 'CWD must be an absolute path' });
+const workingDirectory = textField('Must be a string if provided', CWD_CHARS_MAX, (path) => {
+  if (path.length > CWD_CHARS_MAX) return `CWD too long (max ${CWD_CHARS_MAX} chars)`;
+  if (path.includes('\0') || path.startsWith('~')) return 'CWD contains potentially dangerous path components';
+  return /^(\/|[a-zA-Z]:[\\/]|\\\\)/.test(path) ? undefined : 'CWD must be an absolute path';
+});
 
-const labels = z
-  .unknown()
-  .superRefine((value, context) => {
-    const problem = labelsProblem(value);
-    if (problem !== undefined) context.addIssue(problem);
-  })
-  .meta({ type: 'object', additionalProperties: { type: 'string' } });
+const labels = field<Json>({ type: 'object', additionalProperties: { type: 'string' } }, labelsProblem);
 
 function labelsProblem(value: unknown): string | undefined {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'Must be an object of strings';
@@ -53,11 +47,11 @@ export const createSession = openingCommand({
   timeout: 'long',
   fields: {
     ...envelopes.creation,
-    engine: engineName.optional(),
-    kind: engineName.optional(),
-    name: nameField.optional(),
-    cwd: workingDirectory.optional(),
-    labels: labels.optional(),
+    engine: z.optional(engineName),
+    kind: z.optional(engineName),
+    name: z.optional(nameField),
+    cwd: z.optional(workingDirectory),
+    labels: z.optional(labels),
   },
   decide(frame, server) {
     if (frame['ttl'] !== undefined) return refuse('UNSUPPORTED', "This server does not support 'ttl' of a session");
@@ -67,7 +61,7 @@ export const createSession = openingCommand({
       ...(input === undefined ? {} : { input: input as Json }),
       ...(name === undefined ? {} : { name }),
       ...(cwd === undefined ? {} : { cwd }),
-      ...(labels === undefined ? {} : { labels: labels as Json }),
+      ...(labels === undefined ? {} : { labels }),
     };
     return {
       do: 'open',

@@ -3,9 +3,9 @@
  *
  * Nothing of it is stored: a subscription ends with its connection.
  */
-import { z } from 'zod';
 import type { ConnectionEffect, SettleDecision, Topic } from '../../actors/message.ts';
 import { envelopes } from '../protocol/envelope.ts';
+import { field } from '../protocol/field.ts';
 import { refuse, serverCommand } from './command.ts';
 import { choiceField } from './fields.ts';
 
@@ -15,17 +15,18 @@ const TOPICS_ITEMS_MAX = 16;
 
 const AVAILABLE: ReadonlySet<string> = new Set<Topic>(['lifecycle', 'sessions']);
 
-const topics = z
-  .unknown()
-  .superRefine((value, context) => {
-    if (!Array.isArray(value) || value.length === 0) return context.addIssue('Must be a non-empty array of topics');
-    if (value.length > TOPICS_ITEMS_MAX) return context.addIssue(`Too many topics (max ${TOPICS_ITEMS_MAX})`);
-    value.forEach((topic: unknown, index) => {
-      if (!TOPICS.some((known) => known === topic))
-        context.addIssue({ code: 'custom', path: [index], message: `Must be one of: ${TOPICS.join(', ')}` });
+const topics = field<string[]>(
+  { type: 'array', items: { enum: [...TOPICS] }, minItems: 1, maxItems: TOPICS_ITEMS_MAX },
+  (value) => {
+    if (!Array.isArray(value) || value.length === 0) return 'Must be a non-empty array of topics';
+    if (value.length > TOPICS_ITEMS_MAX) return `Too many topics (max ${TOPICS_ITEMS_MAX})`;
+    const findings = value.flatMap((topic: unknown, index) => {
+      if (TOPICS.some((known) => known === topic)) return [];
+      return [{ path: [index], message: `Must be one of: ${TOPICS.join(', ')}` }];
     });
-  })
-  .meta({ type: 'array', items: { enum: [...TOPICS] }, minItems: 1, maxItems: TOPICS_ITEMS_MAX });
+    return findings.length === 0 ? undefined : findings;
+  },
+);
 
 export const subscribe = serverCommand({
   type: 'subscribe',
@@ -47,8 +48,8 @@ export const unsubscribe = serverCommand({
 });
 
 /** All topics or none: a client that asked for one it can't have is told before anything changes. */
-function change(asked: unknown, effect: (topics: Topic[]) => ConnectionEffect): SettleDecision {
-  const topics = [...new Set(asked as string[])];
+function change(asked: readonly string[], effect: (topics: Topic[]) => ConnectionEffect): SettleDecision {
+  const topics = [...new Set(asked)];
   const missing = topics.filter((topic) => !AVAILABLE.has(topic));
   if (missing.length > 0) {
     const names = missing.map((topic) => `'${topic}'`).join(', ');

@@ -5,6 +5,7 @@
  * (`dependsOn` needs an `id`) is checked by the intake. State: none.
  */
 import { z } from 'zod';
+import { field, textField } from './field.ts';
 
 const ID_CHARS_MAX = 256;
 const DEPENDENCIES_MAX = 32;
@@ -19,64 +20,86 @@ const REQUIRED_TEXT = 'Required non-empty string';
 const TARGET_TEXT = "Session commands must have a non-empty string 'sessionId'";
 const TOO_LONG = `Too long (max ${ID_CHARS_MAX} chars)`;
 const VERSION = 'Must be a non-negative integer';
+const NO_VERSION = 'Only supported for session-targeted commands';
+const SESSION_ID_TOO_LONG = `Session ID too long (max ${ID_CHARS_MAX} characters)`;
 
 export function isNotBlank(text: string): boolean {
-  return /\S/.test(text);
+  const first = text.charCodeAt(0);
+  return (first > 32 && first < 127) || /\S/.test(text);
 }
 
-/** A string with something in it, of at most 256 characters. The first offence is the only one reported. */
-function identifier(error: string, tooLong = TOO_LONG) {
-  return z
-    .string({ error })
-    .refine(isNotBlank, { error, abort: true })
-    .max(ID_CHARS_MAX, { error: tooLong, abort: true });
+/** A string with something in it, of at most 256 characters; `more` is asked last. */
+function identifier(error: string, tooLong = TOO_LONG, more?: (text: string) => string | undefined) {
+  return textField(error, ID_CHARS_MAX, (text) => {
+    if (!isNotBlank(text)) return error;
+    return text.length > ID_CHARS_MAX ? tooLong : more?.(text);
+  });
 }
 
-const commandId = identifier(OPTIONAL_TEXT).refine((id) => !id.startsWith(GENERATED_ID_PREFIX), {
-  error: `Cannot use reserved prefix '${GENERATED_ID_PREFIX}'`,
-});
+const commandId = identifier(OPTIONAL_TEXT, TOO_LONG, (id) =>
+  id.startsWith(GENERATED_ID_PREFIX) ? `Cannot use reserved prefix '${GENERATED_ID_PREFIX}'` : undefined,
+);
 
-/** By hand, so that a frame full of wrong items costs no more than the items that may be there. */
-const dependsOn = z
-  .unknown()
-  .superRefine((value, context) => {
-    if (!Array.isArray(value)) return context.addIssue('Must be an array of command IDs');
-    if (value.length > DEPENDENCIES_MAX) context.addIssue(`Too many dependencies (max ${DEPENDENCIES_MAX})`);
-    value.slice(0, DEPENDENCIES_MAX).forEach((item: unknown, index) => {
+/** Looks at no more items than may be there, so that a frame full of wrong ones costs no more. */
+const dependsOn = field<string[]>(
+  { type: 'array', items: { type: 'string', maxLength: ID_CHARS_MAX }, maxItems: DEPENDENCIES_MAX },
+  (value) => {
+    if (!Array.isArray(value)) return 'Must be an array of command IDs';
+    const findings = value.slice(0, DEPENDENCIES_MAX).flatMap((item: unknown, index) => {
       const message = dependencyProblem(item);
-      if (message !== undefined) context.addIssue({ code: 'custom', path: [index], message });
+      return message === undefined ? [] : [{ path: [index], message }];
     });
-  })
-  .meta({ type: 'array', items: { type: 'string', maxLength: ID_CHARS_MAX }, maxItems: DEPENDENCIES_MAX });
+    if (value.length > DEPENDENCIES_MAX)
+      findings.unshift({ path: [], message: `Too many dependencies (max ${DEPENDENCIES_MAX})` });
+    return findings.length === 0 ? undefined : findings;
+  },
+);
 
 function dependencyProblem(item: unknown): string | undefined {
   if (typeof item !== 'string' || !isNotBlank(item)) return 'Must be a non-empty command ID string';
   return item.length > ID_CHARS_MAX ? TOO_LONG : undefined;
 }
 
-const sessionVersion = z.int({ error: VERSION }).min(0, { error: VERSION });
+const sessionVersion = field<number>({ type: 'integer', minimum: 0 }, (value) =>
+  isVersion(value) ? undefined : VERSION,
+);
 
-/** For commands that have no session to compare with. Reports a wrong value as well, as the base does. */
-const noSessionVersion = z.unknown().superRefine((value, context) => {
-  if (!sessionVersion.safeParse(value).success) context.addIssue(VERSION);
-  context.addIssue('Only supported for session-targeted commands');
-});
+function isVersion(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+/** For commands that have no session to compare with. A wrong value is told as well, as the base does. */
+const noSessionVersion = field<never>({ not: {} }, (value) =>
+  [...(isVersion(value) ? [] : [VERSION]), NO_VERSION].map((message) => ({ path: [], message })),
+);
+
+/** Of an id that a client gives to a new session. */
+function sessionIdProblem(id: string): string | undefined {
+  if (!/^[a-zA-Z0-9_.-]+$/.test(id))
+    return 'Session ID must contain only alphanumeric characters, underscores, dashes, and dots';
+  // These two cannot be a segment of a path, so they would not work everywhere.
+  return id === '.' || id === '..' ? "Session ID must not be '.' or '..'" : undefined;
+}
 
 /** In the order in which the base reports. */
 const common = {
-  id: commandId.optional(),
-  idempotencyKey: identifier(OPTIONAL_TEXT).optional(),
-  dependsOn: dependsOn.optional(),
+  id: z.optional(commandId),
+  idempotencyKey: z.optional(identifier(OPTIONAL_TEXT)),
+  dependsOn: z.optional(dependsOn),
 };
 
 /** What the envelope ends with. Only a turn can be answered before its end, so only `prompt` replaces `respond`. */
 const carried = {
-  respond: z.undefined({ error: 'Only supported for prompt' }).optional(),
-  traceparent: z.string({ error: 'Must be a string if provided' }).max(ID_CHARS_MAX, { error: TOO_LONG }).optional(),
+  respond: z.optional(field<never>({ not: {} }, () => 'Only supported for prompt')),
+  traceparent: z.optional(
+    textField('Must be a string if provided', ID_CHARS_MAX, (text) =>
+      text.length > ID_CHARS_MAX ? TOO_LONG : undefined,
+    ),
+  ),
 };
 
-const versioned = { ...common, ifSessionVersion: sessionVersion.optional(), ...carried };
-const unversioned = { ...common, ifSessionVersion: noSessionVersion.optional(), ...carried };
+const versioned = { ...common, ifSessionVersion: z.optional(sessionVersion), ...carried };
+const unversioned = { ...common, ifSessionVersion: z.optional(noSessionVersion), ...carried };
 
 /** Envelopes by what a command is addressed to. */
 export const envelopes = {
@@ -89,14 +112,7 @@ export const envelopes = {
   /** May name the session that it makes. */
   creation: {
     ...unversioned,
-    sessionId: identifier(OPTIONAL_TEXT, `Session ID too long (max ${ID_CHARS_MAX} characters)`)
-      .regex(/^[a-zA-Z0-9_.-]+$/, {
-        error: 'Session ID must contain only alphanumeric characters, underscores, dashes, and dots',
-        abort: true,
-      })
-      // These two cannot be a segment of a path, so they would not work everywhere.
-      .refine((id) => id !== '.' && id !== '..', { error: "Session ID must not be '.' or '..'" })
-      .optional(),
+    sessionId: z.optional(identifier(OPTIONAL_TEXT, SESSION_ID_TOO_LONG, sessionIdProblem)),
   },
   /** A command of the server. */
   server: unversioned,
