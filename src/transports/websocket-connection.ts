@@ -1,0 +1,121 @@
+/**
+ * One WebSocket client, from the handshake to the end of its socket.
+ *
+ * Text and binary frames mean the same. Fragments, pings and malformed frames are the business of `ws`. Whatever the client
+ * or the network does, it ends at most this connection. State: volatile.
+ */
+import type { Socket } from 'node:net';
+import type { WebSocket } from 'ws';
+import type { Principal } from '../../actors/message.ts';
+import type { Clock, Outlet, Peer, Reception, Telemetry } from '../../actors/ports.ts';
+import { closeCodes } from '../protocol/close-codes.ts';
+import { startHeartbeat, type HeartbeatOptions } from './heartbeat.ts';
+import { Outgoing } from './outgoing.ts';
+
+/** How long a client has to answer a close frame before its socket is destroyed. */
+const CLOSE_TIMEOUT_MS = 3_000;
+/** Longest reason that fits into a close frame; `ws` throws at a longer one. */
+const REASON_BYTES_MAX = 123;
+
+export class WebSocketConnection implements Outlet {
+  readonly #webSocket: WebSocket;
+  readonly #socket: Socket;
+  readonly #clock: Clock;
+  readonly #telemetry: Telemetry;
+  readonly #outgoing: Outgoing;
+  /** Settles when the socket is closed. */
+  readonly gone: Promise<void>;
+  #closing = false;
+  #closeTimer: unknown;
+
+  constructor(webSocket: WebSocket, socket: Socket, clock: Clock, telemetry: Telemetry) {
+    this.#webSocket = webSocket;
+    this.#socket = socket;
+    this.#clock = clock;
+    this.#telemetry = telemetry;
+    this.#outgoing = new Outgoing(socket, () => webSocket.readyState === webSocket.OPEN);
+    webSocket.on('error', (error) => {
+      telemetry.observe({ level: 'info', message: 'connection broken', error: error.message });
+    });
+    this.gone = new Promise((resolve) => {
+      webSocket.once('close', () => {
+        this.#closing = true;
+        clock.clearTimeout(this.#closeTimer);
+        resolve();
+      });
+    });
+  }
+
+  get bufferedBytes(): number {
+    return this.#outgoing.bufferedBytes;
+  }
+
+  write(text: string): void {
+    if (!this.#closing) this.#outgoing.write(text);
+  }
+
+  close(code: number, reason: string): void {
+    if (this.#closing) return;
+    this.#closing = true;
+    this.#outgoing.flush();
+    this.#closeTimer = this.#clock.setTimeout(() => this.#webSocket.terminate(), CLOSE_TIMEOUT_MS);
+    this.#webSocket.close(code, shortened(reason));
+  }
+
+  /** Brings the client to the runtime, and the runtime's frames to the client from then on. */
+  introduce(reception: Reception, principal: Principal, heartbeat: HeartbeatOptions): void {
+    this.#guarded(() => {
+      const peer = reception.connect(this, principal, 'websocket');
+      if (peer === undefined) return;
+      this.#webSocket.on('message', (data) => {
+        // With the default `binaryType` every message is one Buffer, a fragmented one too.
+        if (!this.#closing) this.#guarded(() => peer.receive(data as Buffer));
+      });
+      this.#watch(peer, heartbeat);
+    });
+  }
+
+  #watch(peer: Peer, options: HeartbeatOptions): void {
+    const { connectionId } = peer;
+    const heartbeat = startHeartbeat(this.#clock, options, {
+      ping: () => this.#webSocket.ping(),
+      progress: () => this.#progress(),
+      lost: () => {
+        this.#telemetry.observe({ level: 'info', message: 'connection lost: no pong', connectionId });
+        this.#webSocket.terminate();
+      },
+    });
+    this.#webSocket.on('pong', () => heartbeat.pong());
+    this.#webSocket.once('close', () => {
+      heartbeat.stop();
+      peer.closed();
+    });
+  }
+
+  /**
+   * What the peer has given, and as long as something waits for it, what it has taken. Only then: what the operating system
+   * takes off an empty queue is no sign of a peer.
+   */
+  #progress(): number {
+    const { bytesRead, bytesWritten, writableLength } = this.#socket;
+    return writableLength === 0 ? bytesRead : bytesRead + bytesWritten - writableLength;
+  }
+
+  /** A defect behind the port costs this client its connection, and nobody else anything. */
+  #guarded(action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      this.#telemetry.observe({ level: 'error', message: 'a defect broke a connection', error });
+      this.close(closeCodes.internalError, 'Internal error');
+    }
+  }
+}
+
+/** Cut to what a close frame carries, between two characters. */
+function shortened(reason: string): string {
+  const bytes = Buffer.from(reason);
+  if (bytes.length <= REASON_BYTES_MAX) return reason;
+  // A decoder that waits for more swallows the character that was cut in two.
+  return new TextDecoder().decode(bytes.subarray(0, REASON_BYTES_MAX), { stream: true });
+}

@@ -1,0 +1,103 @@
+/**
+ * WebSocket clients: accepts upgrades on an HTTP listener and brings them to the runtime.
+ *
+ * Checked before the handshake: Host, Origin and path; right after it, because only a WebSocket can be told why: the number
+ * of connections. State: volatile.
+ */
+import type { IncomingMessage, Server } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { WebSocketServer } from 'ws';
+import type { Principal } from '../../actors/message.ts';
+import type { Clock, Reception, Telemetry } from '../../actors/ports.ts';
+import { closeCodes } from '../protocol/close-codes.ts';
+import type { IsOwnHost } from './access.ts';
+import type { HeartbeatOptions } from './heartbeat.ts';
+import { refusalOf, refusalText, upgradeRequired, type HttpRefusal } from './http.ts';
+import { WebSocketConnection } from './websocket-connection.ts';
+
+export interface WebSocketPorts {
+  readonly reception: Reception;
+  readonly clock: Clock;
+  readonly telemetry: Telemetry;
+}
+
+export interface WebSocketOptions {
+  readonly frameBytesMax: number;
+  readonly connectionsMax: number;
+  readonly heartbeat: HeartbeatOptions;
+  readonly isOwnHost: IsOwnHost;
+  /** Who every client is, as long as there is no authentication. */
+  readonly principal: Principal;
+}
+
+export interface WebSocketTransport {
+  /** Accepts nobody any more, says 1001 to those who are there, and waits until all are gone. */
+  stop(): Promise<void>;
+}
+
+const EXCESS_BYTES_MIN = 64 * 1024;
+
+export function createWebSocketTransport(
+  server: Server,
+  { reception, clock, telemetry }: WebSocketPorts,
+  options: WebSocketOptions,
+): WebSocketTransport {
+  const connections = new Set<WebSocketConnection>();
+  /** Those over the limit, while they are being told. */
+  const surplus = new Set<WebSocketConnection>();
+  let stopping = false;
+
+  const webSockets = new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    perMessageDeflate: false,
+    // A frame that is a little too large is taken in and refused with a code; only one far beyond the limit costs the
+    // client its connection (1009), because nothing of it is worth the memory.
+    maxPayload: options.frameBytesMax + Math.max(options.frameBytesMax, EXCESS_BYTES_MIN),
+  });
+
+  server.on('upgrade', (request, socket, head) => {
+    const refusal = upgradeRefusal(request);
+    if (refusal !== undefined) return refuse(request, socket, refusal);
+    webSockets.handleUpgrade(request, socket, head, (webSocket) => {
+      const connection = new WebSocketConnection(webSocket, request.socket, clock, telemetry);
+      const group = connections.size < options.connectionsMax ? connections : surplus;
+      group.add(connection);
+      void connection.gone.then(() => group.delete(connection));
+      if (group === connections) connection.introduce(reception, options.principal, options.heartbeat);
+      else
+        connection.close(closeCodes.tryAgainLater, `Connection limit reached (${options.connectionsMax} connections)`);
+    });
+  });
+
+  function upgradeRefusal(request: IncomingMessage): HttpRefusal | undefined {
+    const refusal = refusalOf(request, options.isOwnHost);
+    if (refusal !== undefined) return refusal;
+    if (request.headers.upgrade?.toLowerCase() !== 'websocket') return upgradeRequired(server);
+    if (stopping) return { status: 503, errorCode: 'SHUTTING_DOWN', error: 'The server is shutting down' };
+    return undefined;
+  }
+
+  function refuse(request: IncomingMessage, socket: Duplex, refusal: HttpRefusal): void {
+    const { errorCode, error } = refusal;
+    telemetry.observe({
+      level: 'warn',
+      message: 'upgrade refused',
+      errorCode,
+      error,
+      from: request.socket.remoteAddress,
+    });
+    socket.on('error', () => socket.destroy());
+    socket.once('finish', () => socket.destroy());
+    socket.end(refusalText(refusal));
+  }
+
+  return {
+    async stop() {
+      stopping = true;
+      const all = [...connections, ...surplus];
+      for (const connection of all) connection.close(closeCodes.goingAway, 'going away');
+      await Promise.all(all.map(({ gone }) => gone));
+    },
+  };
+}
