@@ -89,9 +89,15 @@ const LENGTH_HEAD = '{"commandLength":';
 const COMMAND_HEAD = ',"command":';
 /** A text that UTF-8 can't carry as it stands is kept as a JSON string. No transport delivers such a text. */
 const ESCAPED_HEAD = '{"commandEscaped":';
+
 const SURROGATE = /[\ud800-\udfff]/;
 /** Slower, therefore second: with the flag `u`, a pair is one character and no surrogate. */
 const LONE_SURROGATE = /\p{Surrogate}/u;
+
+/** False for a text with half a surrogate pair in it, which UTF-8 would not give back. */
+export function isUtf8(text: string): boolean {
+  return !SURROGATE.test(text) || !LONE_SURROGATE.test(text);
+}
 
 interface Span {
   readonly start: number;
@@ -100,11 +106,9 @@ interface Span {
 }
 
 function commandHead(text: string): string {
-  if (SURROGATE.test(text) && LONE_SURROGATE.test(text)) {
-    const escaped = JSON.stringify(text);
-    return `${ESCAPED_HEAD}${escaped.length}${COMMAND_HEAD}${escaped}`;
-  }
-  return `${LENGTH_HEAD}${text.length}${COMMAND_HEAD}${text}`;
+  if (isUtf8(text)) return `${LENGTH_HEAD}${text.length}${COMMAND_HEAD}${text}`;
+  const escaped = JSON.stringify(text);
+  return `${ESCAPED_HEAD}${escaped.length}${COMMAND_HEAD}${escaped}`;
 }
 
 function commandSpan(content: string): Span | undefined {

@@ -1,0 +1,82 @@
+/**
+ * The data directory: whose it is, and that nobody else uses it.
+ *
+ *     DATA_DIR/lock         an empty SQLite file, locked exclusively for as long as a server uses the directory
+ *     DATA_DIR/journal.db   the journal, with -wal and -shm beside it while it is open
+ *
+ * The lock is the kernel's: it goes with the process, also after kill -9, so there is no stale lock to be cleaned away. It
+ * lies beside the journal and not in it, so that other processes can read the journal of a running server. POSIX drops a
+ * lock when the process that has it closes *any* descriptor of the file: nothing but SQLite may open either file meanwhile.
+ *
+ * A directory that is not ours is left exactly as it was found.
+ */
+import { accessSync, closeSync, constants, mkdirSync, openSync, readdirSync, statSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import Database from 'better-sqlite3';
+import { JournalRefused } from '../../actors/ports.ts';
+import { mustBeAJournal } from './sqlite-file.ts';
+import { refusalOf, refusals } from './sqlite-refusal.ts';
+import { syncDirectory } from './sync-directory.ts';
+
+export const JOURNAL_FILE = 'journal.db';
+const LOCK_FILE = 'lock';
+
+/** What a server that died before its journal was born leaves behind. */
+const LEFT_BEHIND: ReadonlySet<string> = new Set([LOCK_FILE, `${JOURNAL_FILE}.new`, `${JOURNAL_FILE}.new-journal`]);
+/** Made by file systems and not by people. */
+const NOBODYS: ReadonlySet<string> = new Set(['lost+found']);
+
+export interface DirectoryClaim {
+  readonly journalPath: string;
+  release(): void;
+}
+
+/**
+ * Makes the directory if it is missing, and locks it.
+ *
+ * @throws JournalRefused when it is no directory, foreign, not writable or in use.
+ */
+export function claimDirectory(dataDir: string): DirectoryClaim {
+  const dir = resolve(dataDir);
+  try {
+    makeDirectory(dir);
+    const journalPath = join(dir, JOURNAL_FILE);
+    const lockPath = join(dir, LOCK_FILE);
+    const names = readdirSync(dir).filter((name) => !NOBODYS.has(name));
+    const hasJournal = names.includes(JOURNAL_FILE);
+    const hasLock = names.includes(LOCK_FILE);
+    if (!hasJournal && !names.every((name) => LEFT_BEHIND.has(name)))
+      throw new JournalRefused(refusals.foreignDirectory(dir));
+    if (hasLock && statSync(lockPath).size > 0) throw new JournalRefused(refusals.foreignDirectory(dir));
+    accessSync(dir, constants.R_OK | constants.W_OK | constants.X_OK);
+    // Without a lock file no server can be using the journal, and reading it here can't drop a lock of this process.
+    if (hasJournal && !hasLock) mustBeAJournal(journalPath);
+    if (!hasLock) closeSync(openSync(lockPath, 'a', 0o600));
+    return { journalPath, release: lock(lockPath, dir) };
+  } catch (error) {
+    throw refusalOf(dir, error);
+  }
+}
+
+function lock(lockPath: string, dir: string): () => void {
+  const held = new Database(lockPath, { fileMustExist: true, timeout: 0 });
+  try {
+    // Nothing is ever written, and a rollback journal would lie around after kill -9.
+    held.pragma('journal_mode = OFF');
+    held.exec('BEGIN EXCLUSIVE');
+  } catch (error) {
+    held.close();
+    throw refusalOf(dir, error);
+  }
+  return () => held.close();
+}
+
+/** A directory that a crash of the machine takes back would take the journal with it: its entry is synced as well. */
+function makeDirectory(dir: string): void {
+  const found = statSync(dir, { throwIfNoEntry: false });
+  if (found?.isDirectory()) return;
+  if (found !== undefined) throw new JournalRefused(refusals.noDirectory(dir));
+  const first = mkdirSync(dir, { recursive: true, mode: 0o700 });
+  if (first === undefined) return;
+  for (let made = dir; made.length >= first.length; made = dirname(made)) syncDirectory(dirname(made));
+}

@@ -1,0 +1,139 @@
+/**
+ * The journal's file: its form, how it is born, and the checks before it is used.
+ *
+ * The header of an SQLite file says whose it is (`application_id`) and in which form it is written (`user_version`). Both
+ * are read before SQLite opens the file, because opening it makes files beside it. State: durable.
+ */
+import { closeSync, openSync, readSync, renameSync, rmSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import Database from 'better-sqlite3';
+import { JournalRefused } from '../../actors/ports.ts';
+import { syncDirectory } from './sync-directory.ts';
+import { refusalOf, refusals } from './sqlite-refusal.ts';
+
+/** "Trpe". */
+export const APPLICATION_ID = 0x54727065;
+export const SCHEMA_VERSION = 1;
+
+/**
+ * `version` is the form of the record (see entry.ts). `hash` chains a lane, `fingerprint` is there for entries that carry a
+ * command. The unique key reads a lane in order, and is the last line against two entries in one place.
+ */
+const SCHEMA = `
+  CREATE TABLE lanes (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE
+  ) STRICT;
+  CREATE TABLE entries (
+    "offset" INTEGER PRIMARY KEY,
+    lane_id INTEGER NOT NULL REFERENCES lanes (id),
+    lane_seq INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    meta TEXT NOT NULL,
+    content TEXT NOT NULL,
+    hash BLOB NOT NULL,
+    fingerprint BLOB,
+    UNIQUE (lane_id, lane_seq)
+  ) STRICT;
+`;
+
+/** Up to here SQLite's own check of the whole file takes less than a tenth of a second. */
+const QUICK_CHECK_BYTES_MAX = 16 * 1024 * 1024;
+/** Another program may be writing to the file for a moment, a copy or a check with the sqlite3 shell. */
+const BUSY_TIMEOUT_MS = 5_000;
+const CACHE_KIBIBYTES = 16_384;
+
+/**
+ * Opens the journal's file, which is made if it is missing. The directory must be claimed.
+ *
+ * @throws JournalRefused when the file is damaged, foreign, newer than this code or not writable.
+ */
+export function openJournalFile(path: string): Database.Database {
+  let database: Database.Database | undefined;
+  try {
+    const found = statSync(path, { throwIfNoEntry: false });
+    if (found === undefined) createJournalFile(path);
+    else mustBeAJournal(path);
+    database = new Database(path, { fileMustExist: true, timeout: BUSY_TIMEOUT_MS });
+    mustBeInForm(path, database);
+    configure(database);
+    mustBeSound(path, database, found?.size ?? 0);
+    database.exec('BEGIN IMMEDIATE; ROLLBACK');
+    return database;
+  } catch (error) {
+    database?.close();
+    throw refusalOf(path, error);
+  }
+}
+
+const HEADER_BYTES = 100;
+const MAGIC = 'SQLite format 3\0';
+const USER_VERSION_AT = 60;
+const APPLICATION_ID_AT = 68;
+
+/**
+ * Reads the file's header alone, and changes nothing.
+ *
+ * @throws JournalRefused when it is no journal of troupe, or newer than this code.
+ */
+export function mustBeAJournal(path: string): void {
+  const header = Buffer.alloc(HEADER_BYTES);
+  const file = openSync(path, 'r+');
+  try {
+    readSync(file, header, 0, HEADER_BYTES, 0);
+  } finally {
+    closeSync(file);
+  }
+  if (header.toString('latin1', 0, MAGIC.length) !== MAGIC) throw new JournalRefused(refusals.noDatabase(path));
+  mustBeOurs(path, header.readInt32BE(APPLICATION_ID_AT), header.readInt32BE(USER_VERSION_AT));
+}
+
+/** What is still in the write-ahead log counts as well. */
+function mustBeInForm(path: string, database: Database.Database): void {
+  const read = (name: string): number => database.pragma(name, { simple: true }) as number;
+  mustBeOurs(path, read('application_id'), read('user_version'));
+}
+
+function mustBeOurs(path: string, applicationId: number, schemaVersion: number): void {
+  if (applicationId !== APPLICATION_ID) throw new JournalRefused(refusals.foreignDatabase(path));
+  if (schemaVersion > SCHEMA_VERSION) throw new JournalRefused(refusals.newer(path, schemaVersion, SCHEMA_VERSION));
+  if (schemaVersion < 1) throw new JournalRefused(refusals.damaged(path, `its form is ${schemaVersion}`));
+}
+
+/** Written under another name and put in place whole: a crash in between leaves no half-made journal. */
+function createJournalFile(path: string): void {
+  const unborn = `${path}.new`;
+  for (const left of [unborn, `${unborn}-journal`]) rmSync(left, { force: true });
+  // SQLite gives the files beside it the same mode.
+  closeSync(openSync(unborn, 'wx', 0o600));
+  const database = new Database(unborn, { fileMustExist: true });
+  database.pragma('synchronous = EXTRA');
+  database.exec(`
+    BEGIN;
+    PRAGMA application_id = ${APPLICATION_ID};
+    PRAGMA user_version = ${SCHEMA_VERSION};
+    ${SCHEMA}
+    COMMIT;
+  `);
+  database.close();
+  renameSync(unborn, path);
+  syncDirectory(dirname(path));
+}
+
+function configure(database: Database.Database): void {
+  const mode = database.pragma('journal_mode = WAL', { simple: true });
+  if (mode !== 'wal') throw new Error(`its file system allows no write-ahead log, the mode is ${String(mode)}`);
+  // With FULL a commit returns after the log was synced; macOS needs to be told that a sync is to reach the disk.
+  database.pragma('synchronous = FULL');
+  database.pragma('fullfsync = ON');
+  database.pragma('checkpoint_fullfsync = ON');
+  database.pragma(`cache_size = -${CACHE_KIBIBYTES}`);
+}
+
+function mustBeSound(path: string, database: Database.Database, bytes: number): void {
+  if (bytes > QUICK_CHECK_BYTES_MAX) return;
+  const verdict = String(database.pragma('quick_check(1)', { simple: true }));
+  if (verdict !== 'ok') throw new JournalRefused(refusals.damaged(path, verdict.replaceAll(/\s+/g, ' ')));
+}

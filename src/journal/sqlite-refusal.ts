@@ -1,0 +1,37 @@
+/** Why a journal cannot be opened: one line for people that names the file and what to do. Pure. */
+import { JournalRefused } from '../../actors/ports.ts';
+
+const ELSEWHERE = 'choose another directory with --data-dir';
+const FROM_BACKUP = `restore it from a backup, or ${ELSEWHERE}`;
+
+export const refusals = {
+  inUse: (dir: string) => `${dir} is in use by another server: stop that one, or ${ELSEWHERE}`,
+  noDirectory: (dir: string) => `${dir} is not a directory: ${ELSEWHERE}`,
+  foreignDirectory: (dir: string) => `${dir} holds other files and no journal of troupe: ${ELSEWHERE}`,
+  notWritable: (path: string) => `${path} is not writable: let this user write to it, or ${ELSEWHERE}`,
+  full: (path: string) => `${path} is on a full disk: make room there, or ${ELSEWHERE}`,
+  noDatabase: (path: string) => `${path} is not an SQLite database: ${FROM_BACKUP}`,
+  damaged: (path: string, how: string) => `${path} is damaged (${how}): ${FROM_BACKUP}`,
+  foreignDatabase: (path: string) => `${path} is the database of another program: ${ELSEWHERE}`,
+  newer: (path: string, found: number, known: number) =>
+    `${path} was written by a newer troupe (its form is ${found}, this one knows ${known}): upgrade troupe, or ${ELSEWHERE}`,
+  otherwise: (path: string, why: string) => `${path} cannot be opened (${why}): ${FROM_BACKUP}`,
+};
+
+/** Turns whatever the file system or SQLite threw at `path` into a refusal. */
+export function refusalOf(path: string, error: unknown): JournalRefused {
+  if (error instanceof JournalRefused) return error;
+  const { code = '', message = String(error) } = error as { code?: string; message?: string };
+  return new JournalRefused(textFor(path, code, message), { cause: error });
+}
+
+function textFor(path: string, code: string, message: string): string {
+  if (code === 'ENOTDIR' || code === 'EEXIST') return refusals.noDirectory(path);
+  if (['EACCES', 'EPERM', 'EROFS'].includes(code)) return refusals.notWritable(path);
+  if (code.startsWith('SQLITE_READONLY') || code.startsWith('SQLITE_CANTOPEN')) return refusals.notWritable(path);
+  if (['ENOSPC', 'EDQUOT', 'SQLITE_FULL'].includes(code)) return refusals.full(path);
+  if (code === 'SQLITE_NOTADB') return refusals.noDatabase(path);
+  if (code.startsWith('SQLITE_CORRUPT')) return refusals.damaged(path, message);
+  if (code.startsWith('SQLITE_BUSY')) return refusals.inUse(path);
+  return refusals.otherwise(path, message);
+}

@@ -1,0 +1,138 @@
+/**
+ * What passes between the event loop and the thread that owns the database.
+ *
+ * Entries travel as one text of everything that is text and one array of everything that is a number: cloning a string and
+ * an array of floats is a copy of memory, while cloning objects costs the event loop more than the whole entry may cost.
+ */
+import type { Entry, EntryKind } from '../../actors/entry.ts';
+import { RECORD_VERSION, encodeContent, encodeMeta } from './entry.ts';
+import type { EntryRecord } from './entry.ts';
+
+/** Records laid end to end. */
+export interface PackedRecords {
+  /** Lane, meta and content of each record. */
+  readonly text: string;
+  /** `WIDTH` numbers for each record. */
+  readonly numbers: Float64Array;
+}
+
+/** A page of stored records with what was computed when they were stored. */
+export interface PackedPage extends PackedRecords {
+  /** Two hashes of `HASH_CHARS` for each record: its own and its fingerprint, which is blank where there is none. */
+  readonly hashes: string;
+}
+
+export type ToWorker =
+  | (PackedRecords & { readonly type: 'append' })
+  /** A batch that could not be written down: it fails in its turn, behind those that went before. */
+  | { readonly type: 'fail'; readonly message: string }
+  | ({ readonly type: 'scan'; readonly id: number } & ScanRange)
+  | { readonly type: 'head'; readonly id: number; readonly lane: string }
+  | { readonly type: 'close' };
+
+export interface ScanRange {
+  readonly after: number;
+  readonly limit: number;
+  readonly lane: string | undefined;
+}
+
+export type FromWorker =
+  | { readonly type: 'opened'; readonly offset: number }
+  | { readonly type: 'refused'; readonly message: string }
+  /** So many batches, the oldest first, are durable. */
+  | number
+  /** The batch behind the last durable one failed, and nothing will be written any more. */
+  | { readonly type: 'failed'; readonly message: string }
+  | (PackedPage & { readonly type: 'page'; readonly id: number })
+  | { readonly type: 'head'; readonly id: number; readonly laneSeq: number }
+  | { readonly type: 'unread'; readonly id: number; readonly message: string };
+
+export const HASH_CHARS = 64;
+
+/** version, offset, laneSeq, at, kind, lengths of lane, meta and content. */
+const WIDTH = 8;
+
+const KIND_NUMBER: Readonly<Record<EntryKind, number>> = {
+  'command.accepted': 0,
+  'command.started': 1,
+  'command.settled': 2,
+  'command.finished': 3,
+  'session.event': 4,
+  'turn.released': 5,
+  'server.started': 6,
+  'server.recovered': 7,
+  'server.stopped': 8,
+};
+const KINDS = Object.keys(KIND_NUMBER) as readonly EntryKind[];
+
+/** Encodes on the way: no record object is built for an entry. */
+export function packEntries(entries: readonly Entry[]): PackedRecords {
+  const numbers = new Float64Array(entries.length * WIDTH);
+  let text = '';
+  let at = 0;
+  for (const entry of entries) {
+    const meta = encodeMeta(entry);
+    const content = encodeContent(entry);
+    text += entry.lane + meta + content;
+    number(numbers, at, RECORD_VERSION, entry, meta, content);
+    at += WIDTH;
+  }
+  return { text, numbers };
+}
+
+export function packRecords(records: readonly EntryRecord[]): PackedRecords {
+  const numbers = new Float64Array(records.length * WIDTH);
+  let text = '';
+  let at = 0;
+  for (const record of records) {
+    text += record.lane + record.meta + record.content;
+    number(numbers, at, record.version, record, record.meta, record.content);
+    at += WIDTH;
+  }
+  return { text, numbers };
+}
+
+function number(
+  numbers: Float64Array,
+  at: number,
+  version: number,
+  place: Pick<EntryRecord, 'offset' | 'lane' | 'laneSeq' | 'at' | 'kind'>,
+  meta: string,
+  content: string,
+): void {
+  numbers[at] = version;
+  numbers[at + 1] = place.offset;
+  numbers[at + 2] = place.laneSeq;
+  numbers[at + 3] = place.at;
+  numbers[at + 4] = KIND_NUMBER[place.kind];
+  numbers[at + 5] = place.lane.length;
+  numbers[at + 6] = meta.length;
+  numbers[at + 7] = content.length;
+}
+
+export function packedCount({ numbers }: PackedRecords): number {
+  return numbers.length / WIDTH;
+}
+
+export function unpack({ text, numbers }: PackedRecords): EntryRecord[] {
+  const records: EntryRecord[] = [];
+  const numberAt = (index: number): number => numbers[index] as number;
+  let from = 0;
+  for (let at = 0; at < numbers.length; at += WIDTH) {
+    const laneEnd = from + numberAt(at + 5);
+    const metaEnd = laneEnd + numberAt(at + 6);
+    const contentEnd = metaEnd + numberAt(at + 7);
+    records.push({
+      version: numberAt(at),
+      offset: numberAt(at + 1),
+      lane: text.slice(from, laneEnd),
+      laneSeq: numberAt(at + 2),
+      at: numberAt(at + 3),
+      kind: KINDS[numberAt(at + 4)] as EntryKind,
+      meta: text.slice(laneEnd, metaEnd),
+      content: text.slice(metaEnd, contentEnd),
+    });
+    from = contentEnd;
+  }
+  return records;
+}

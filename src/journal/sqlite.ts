@@ -1,0 +1,93 @@
+/**
+ * The durable journal: SQLite in a thread of its own, with a write-ahead log that is synced before a batch is done.
+ *
+ * This side runs on the event loop. It encodes batches, hands them over without waiting, and decodes pages. State: volatile
+ * here, durable in the data directory.
+ */
+import { join, resolve } from 'node:path';
+import type { Entry } from '../../actors/entry.ts';
+import { JournalRefused } from '../../actors/ports.ts';
+import type { Journal, JournalHead, StoredEntry } from '../../actors/ports.ts';
+import { decode } from './entry.ts';
+import { JournalThread } from './sqlite-thread.ts';
+import { HASH_CHARS, unpack } from './sqlite-wire.ts';
+import type { PackedPage } from './sqlite-wire.ts';
+
+export interface SqliteJournalOptions {
+  /** Made if it is missing. */
+  readonly dataDir: string;
+}
+
+export function createSqliteJournal(options: SqliteJournalOptions): Journal {
+  return new SqliteJournal(resolve(options.dataDir));
+}
+
+class SqliteJournal implements Journal {
+  readonly durability = 'durable';
+  readonly location: string;
+  readonly #dataDir: string;
+  #thread: JournalThread | undefined;
+
+  constructor(dataDir: string) {
+    this.#dataDir = dataDir;
+    this.location = join(dataDir, 'journal.db');
+  }
+
+  async open(): Promise<JournalHead> {
+    if (this.#thread?.failed === true) await this.close();
+    if (this.#thread !== undefined) throw new JournalRefused(`${this.#dataDir} is open here already: close it first`);
+    const thread = new JournalThread(this.#dataDir);
+    this.#thread = thread;
+    try {
+      return { offset: await thread.opened };
+    } catch (error) {
+      // A refused directory is free again only when the thread let go of it.
+      await this.close();
+      throw error;
+    }
+  }
+
+  append(entries: readonly Entry[], done: (error?: Error) => void): void {
+    if (this.#thread !== undefined) this.#thread.append(entries, done);
+    else queueMicrotask(() => done(new Error('the journal is not open')));
+  }
+
+  async scan(range: {
+    readonly after: number;
+    readonly limit: number;
+    readonly lane?: string;
+  }): Promise<StoredEntry[]> {
+    const { after, limit, lane } = range;
+    return storedEntries(await this.#open().scan({ after, limit, lane }));
+  }
+
+  async head(lane: string): Promise<number> {
+    return (await this.#open().head(lane)).laneSeq;
+  }
+
+  async read(offset: number): Promise<StoredEntry | undefined> {
+    const [found] = await this.scan({ after: offset - 1, limit: 1 });
+    return found?.entry.offset === offset ? found : undefined;
+  }
+
+  async close(): Promise<void> {
+    const thread = this.#thread;
+    await thread?.close();
+    if (this.#thread === thread) this.#thread = undefined;
+  }
+
+  #open(): JournalThread {
+    if (this.#thread === undefined) throw new Error('the journal is not open');
+    return this.#thread;
+  }
+}
+
+function storedEntries(page: PackedPage): StoredEntry[] {
+  return unpack(page).map((record, index) => {
+    const at = index * 2 * HASH_CHARS;
+    const hash = page.hashes.slice(at, at + HASH_CHARS);
+    const fingerprint = page.hashes.slice(at + HASH_CHARS, at + 2 * HASH_CHARS);
+    const entry = decode(record);
+    return fingerprint.startsWith(' ') ? { entry, hash } : { entry, hash, fingerprint };
+  });
+}
