@@ -6,10 +6,10 @@
  *
  * State is a function of entries: folding them gives what the live runtime holds.
  */
-import type { Json, MailboxLane } from "./message.ts";
-import type { SessionEvent, SessionFact } from "./session/event.ts";
+import type { Json, MailboxLane } from './message.ts';
+import type { SessionEvent, SessionFact } from './session/event.ts';
 
-export const SERVER_LANE = "server";
+export const SERVER_LANE = 'server';
 
 /** The journal lane (hash chain) of a session; not to be mixed up with the lanes of its mailbox. */
 export function sessionLane(sessionId: string): string {
@@ -61,7 +61,7 @@ interface OutcomeContent {
 
 /** Admitted and not settled in the same step. `command` is the text as received, valid JSON. */
 export interface CommandAccepted extends EntryHead, CommandIdentity {
-  readonly kind: "command.accepted";
+  readonly kind: 'command.accepted';
   readonly dependsOn?: readonly string[];
   /** Absolute time of its timeout, if it has one. */
   readonly deadlineAt?: number;
@@ -70,18 +70,19 @@ export interface CommandAccepted extends EntryHead, CommandIdentity {
 
 /** Reached its lane's head and began to act. `attempt` counts from 1 over restarts. */
 export interface CommandStarted extends EntryHead {
-  readonly kind: "command.started";
+  readonly kind: 'command.started';
   readonly commandId: string;
   readonly sessionId?: string;
+  /** Offset of its `command.accepted`. */
+  readonly acceptedOffset: number;
   readonly attempt: number;
   /** A turn began: `turn` is the handler's input for the engine, absent for other work. */
   readonly content: { readonly turn?: Json };
 }
 
 /** Accepted, started and finished in one step. */
-export interface CommandSettled
-  extends EntryHead, CommandIdentity, OutcomeHead {
-  readonly kind: "command.settled";
+export interface CommandSettled extends EntryHead, CommandIdentity, OutcomeHead {
+  readonly kind: 'command.settled';
   readonly dependsOn?: readonly string[];
   /** The session's last sequence number after this entry's events. */
   readonly seq?: number;
@@ -90,13 +91,15 @@ export interface CommandSettled
 
 /** The outcome of a command that was accepted by an entry of its own. */
 export interface CommandFinished extends EntryHead, OutcomeHead {
-  readonly kind: "command.finished";
+  readonly kind: 'command.finished';
   readonly commandId: string;
   readonly commandType: string;
   readonly sessionId?: string;
   /** Offset of its `command.accepted`. */
   readonly acceptedOffset: number;
   readonly seq?: number;
+  /** The turn was ended from outside: its engine may hold the lane until `turn.released`. */
+  readonly interrupted?: true;
   /** Set when a boot classified it: why. */
   readonly recovered?: string;
   readonly content: OutcomeContent & { readonly resume?: Json };
@@ -104,7 +107,7 @@ export interface CommandFinished extends EntryHead, OutcomeHead {
 
 /** One durable event of a running turn. */
 export interface SessionEventEntry extends EntryHead {
-  readonly kind: "session.event";
+  readonly kind: 'session.event';
   readonly sessionId: string;
   readonly commandId?: string;
   readonly seq: number;
@@ -114,14 +117,14 @@ export interface SessionEventEntry extends EntryHead {
 
 /** An engine let go of a turn whose command was over before (aborted, timed out), perhaps with a new resume handle. */
 export interface TurnReleased extends EntryHead {
-  readonly kind: "turn.released";
+  readonly kind: 'turn.released';
   readonly sessionId: string;
   readonly commandId: string;
   readonly content: { readonly resume?: Json };
 }
 
 export interface ServerStarted extends EntryHead {
-  readonly kind: "server.started";
+  readonly kind: 'server.started';
   readonly boot: number;
   readonly serverVersion: string;
   readonly content: Record<string, never>;
@@ -129,7 +132,7 @@ export interface ServerStarted extends EntryHead {
 
 /** Everything in flight was classified; the counts are what `get_startup_recovery` says. */
 export interface ServerRecovered extends EntryHead {
-  readonly kind: "server.recovered";
+  readonly kind: 'server.recovered';
   readonly boot: number;
   readonly classified: number;
   readonly requeued: number;
@@ -137,7 +140,7 @@ export interface ServerRecovered extends EntryHead {
 }
 
 export interface ServerStopped extends EntryHead {
-  readonly kind: "server.stopped";
+  readonly kind: 'server.stopped';
   readonly boot: number;
   readonly content: Record<string, never>;
 }
@@ -153,11 +156,7 @@ export type Entry =
   | ServerRecovered
   | ServerStopped;
 
-export type EntryKind = Entry["kind"];
+export type EntryKind = Entry['kind'];
 
 /** An entry before the journal writer gave it its place. */
-export type EntryDraft = Entry extends infer E
-  ? E extends Entry
-    ? Omit<E, keyof EntryHead>
-    : never
-  : never;
+export type EntryDraft = Entry extends infer E ? (E extends Entry ? Omit<E, keyof EntryHead> : never) : never;

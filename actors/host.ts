@@ -103,7 +103,8 @@ export class Host {
   }
 
   #push(type: string, params: unknown): void {
-    if (this.#outbox === undefined) throw new Error(`The effect '${type}' has no open outbox: its intent would be lost.`);
+    if (this.#outbox === undefined)
+      throw new Error(`The effect '${type}' has no open outbox: its intent would be lost.`);
     this.#outbox.push({ type, params });
   }
 }

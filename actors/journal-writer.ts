@@ -65,11 +65,11 @@ export class JournalWriter {
   }
 
   /** Puts a fact into the open batch; `newestBatch` is its number until the next entry of another batch. */
-  append(lane: string, draft: EntryDraft): Entry {
+  append(lane: string, draft: EntryDraft, at = this.#clock.now()): Entry {
     const laneSeq = (this.#lanes.get(lane) ?? 0) + 1;
     this.#lanes.set(lane, laneSeq);
     this.#offset += 1;
-    const entry = { offset: this.#offset, lane, laneSeq, at: this.#clock.now(), ...draft } as Entry;
+    const entry = { offset: this.#offset, lane, laneSeq, at, ...draft } as Entry;
     this.#open.push(entry);
     this.#schedule();
     return entry;

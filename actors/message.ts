@@ -4,22 +4,20 @@
  * The runtime knows a command's contract (lane, timeout class, whether it changes anything) and never its payload: what a
  * payload means is decided by the handler that stands beside its schema in `src/commands`.
  */
-import type { SessionEvent, SessionFact } from "./session/event.ts";
-import type { SessionView } from "./session/session-state.ts";
+import type { Json } from './json.ts';
+import type { SessionEvent, SessionFact } from './session/event.ts';
+import type { SessionView } from './session/session-state.ts';
 
-export type { SessionView };
-
-export type Json =
-  null | boolean | number | string | Json[] | { [key: string]: Json };
+export type { Json, SessionView };
 
 /** Ordered part of a mailbox. `work` is FIFO and one at a time, `control` never waits for work, `read` answers at once. */
-export type MailboxLane = "work" | "control" | "read";
+export type MailboxLane = 'work' | 'control' | 'read';
 
 /** `short` and `long` are configured in milliseconds, `none` means that only the client's patience ends it. */
-export type TimeoutClass = "short" | "long" | "none";
+export type TimeoutClass = 'short' | 'long' | 'none';
 
 /** What a principal may do. Scopes do not include one another. */
-export type Scope = "observe" | "drive" | "approve" | "exec" | "operate";
+export type Scope = 'observe' | 'drive' | 'approve' | 'exec' | 'operate';
 
 export interface Principal {
   readonly id: string;
@@ -35,7 +33,7 @@ export interface CommandFrame {
   readonly ifSessionVersion?: number;
   readonly idempotencyKey?: string;
   readonly traceparent?: string;
-  readonly respond?: "accepted";
+  readonly respond?: 'accepted';
   readonly [field: string]: unknown;
 }
 
@@ -57,34 +55,28 @@ export interface Failure {
   readonly details?: Json;
 }
 
-export function failure(
-  errorCode: string,
-  error: string,
-  details?: Json,
-): Failure {
-  return details === undefined
-    ? { success: false, errorCode, error }
-    : { success: false, errorCode, error, details };
+export function failure(errorCode: string, error: string, details?: Json): Failure {
+  return details === undefined ? { success: false, errorCode, error } : { success: false, errorCode, error, details };
 }
 
 /** What a connection is told to do when the response leaves: volatile, never journalled. */
 export type ConnectionEffect =
   | {
-      readonly type: "attach";
+      readonly type: 'attach';
       readonly sessionId: string;
       readonly deltas: DeltaMode;
     }
-  | { readonly type: "detach"; readonly sessionId: string }
+  | { readonly type: 'detach'; readonly sessionId: string }
   | {
-      readonly type: "subscribe";
+      readonly type: 'subscribe';
       readonly topics: readonly Topic[];
       readonly scope: LifecycleScope;
     }
-  | { readonly type: "unsubscribe"; readonly topics: readonly Topic[] };
+  | { readonly type: 'unsubscribe'; readonly topics: readonly Topic[] };
 
-export type DeltaMode = "full" | "compact" | "none";
-export type Topic = "lifecycle" | "sessions";
-export type LifecycleScope = "own" | "visible";
+export type DeltaMode = 'full' | 'compact' | 'none';
+export type Topic = 'lifecycle' | 'sessions';
+export type LifecycleScope = 'own' | 'visible';
 
 /**
  * What a handler makes of a command. Pure data: the runtime records it, evolves, and releases what follows.
@@ -100,17 +92,17 @@ export type LifecycleScope = "own" | "visible";
 export type Decision =
   | SettleDecision
   | {
-      readonly do: "open";
+      readonly do: 'open';
       readonly sessionId: string | undefined;
       readonly spec: SessionSpec;
       readonly respond: (session: SessionView) => Json;
     }
-  | { readonly do: "turn"; readonly input: Json }
-  | { readonly do: "interrupt"; readonly data?: Json }
-  | { readonly do: "close"; readonly reason: string; readonly data: Json };
+  | { readonly do: 'turn'; readonly input: Json }
+  | { readonly do: 'interrupt'; readonly data?: Json }
+  | { readonly do: 'close'; readonly reason: string; readonly data: Json };
 
 export interface SettleDecision {
-  readonly do: "settle";
+  readonly do: 'settle';
   readonly outcome: Outcome;
   readonly events?: readonly SessionEvent[];
   readonly facts?: readonly SessionFact[];
@@ -169,7 +161,7 @@ export interface RecoveredCommand {
   readonly commandId: string;
   readonly commandType: string;
   readonly sessionId?: string;
-  readonly lastPhase: "accepted" | "started";
+  readonly lastPhase: 'accepted' | 'started';
   readonly errorCode: string;
   readonly reason: string;
 }
@@ -193,16 +185,12 @@ export type CommandContract = SessionCommandContract | ServerCommandContract;
 
 export interface SessionCommandContract extends ContractBase {
   /** `opens`: runs on an absent session (create). `session`: needs one. */
-  readonly target: "session" | "opens";
+  readonly target: 'session' | 'opens';
   /** Pure. Called at the lane's head; `session` is absent only for `opens`. */
-  decide(
-    frame: CommandFrame,
-    session: SessionView | undefined,
-    server: ServerView,
-  ): Decision;
+  decide(frame: CommandFrame, session: SessionView | undefined, server: ServerView): Decision;
 }
 
 export interface ServerCommandContract extends ContractBase {
-  readonly target: "server";
+  readonly target: 'server';
   decide(frame: CommandFrame, server: ServerView): SettleDecision;
 }

@@ -2,17 +2,9 @@
  * What the runtime needs from outside, as interfaces with their guarantees written out. Implementations live in `src`;
  * one conformance suite per port certifies them.
  */
-import type { Entry } from "./entry.ts";
-import type {
-  CommandContract,
-  CommandFrame,
-  Failure,
-  Json,
-  MailboxLane,
-  Outcome,
-  Principal,
-} from "./message.ts";
-import type { SessionEvent } from "./session/event.ts";
+import type { Entry } from './entry.ts';
+import type { CommandContract, CommandFrame, Failure, Json, MailboxLane, Outcome, Principal } from './message.ts';
+import type { SessionEvent } from './session/event.ts';
 
 /** Time comes in through here alone. */
 export interface Clock {
@@ -32,7 +24,7 @@ export interface Ids {
 }
 
 export interface Observation {
-  readonly level: "debug" | "info" | "warn" | "error";
+  readonly level: 'debug' | 'info' | 'warn' | 'error';
   readonly message: string;
   readonly commandId?: string;
   readonly sessionId?: string;
@@ -42,13 +34,13 @@ export interface Observation {
 /** Where the runtime says what it sees. Never throws, never blocks. */
 export interface Telemetry {
   /** False when nobody would look: callers on a hot path ask before they build an observation. */
-  enabled(level: Observation["level"]): boolean;
+  enabled(level: Observation['level']): boolean;
   observe(observation: Observation): void;
 }
 
 /** A refusal to open: names the file and the remedy in one line. No data was touched. */
 export class JournalRefused extends Error {
-  override readonly name = "JournalRefused";
+  override readonly name = 'JournalRefused';
 }
 
 /** Where `open` found the journal's end. */
@@ -79,18 +71,14 @@ export interface StoredEntry {
  * - *Exclusive.* A second `open` on the same data, from any process, is refused until `close` or the end of the process.
  */
 export interface Journal {
-  readonly durability: "durable" | "volatile";
+  readonly durability: 'durable' | 'volatile';
   /** Text for people: a path, or `memory`. */
   readonly location: string;
   /** @throws JournalRefused when in use, foreign, damaged, newer than this code, or not writable. */
   open(): Promise<JournalHead>;
   append(entries: readonly Entry[], done: (error?: Error) => void): void;
   /** Entries with `offset > after`, ascending, at most `limit`, of one journal lane if given. An empty array is the end. */
-  scan(range: {
-    readonly after: number;
-    readonly limit: number;
-    readonly lane?: string;
-  }): Promise<StoredEntry[]>;
+  scan(range: { readonly after: number; readonly limit: number; readonly lane?: string }): Promise<StoredEntry[]>;
   /** laneSeq of the newest committed entry of a journal lane; 0 when there is none. */
   head(lane: string): Promise<number>;
   /** The entry at an offset, if there is one. */
@@ -124,13 +112,13 @@ export interface TurnRequest {
 }
 
 export type TurnResult =
-  | { readonly status: "completed"; readonly resume?: Json }
+  | { readonly status: 'completed'; readonly resume?: Json }
   | {
-      readonly status: "failed";
+      readonly status: 'failed';
       /** Whose fault: only `provider` and `timeout` speak against the engine. */
-      readonly kind: "provider" | "user" | "timeout";
+      readonly kind: 'provider' | 'user' | 'timeout';
       readonly message: string;
-      readonly errorCode?: "UNSUPPORTED" | "ENGINE_UNAVAILABLE";
+      readonly errorCode?: 'UNSUPPORTED' | 'ENGINE_UNAVAILABLE';
       readonly resume?: Json;
     };
 
@@ -188,12 +176,7 @@ export interface CommandRef {
 export interface Frames {
   accepted(command: CommandRef): string;
   started(command: CommandRef): string;
-  finished(
-    command: CommandRef,
-    outcome: Outcome,
-    sessionVersion: number | undefined,
-    replayed: boolean,
-  ): string;
+  finished(command: CommandRef, outcome: Outcome, sessionVersion: number | undefined, replayed: boolean): string;
   response(
     commandType: string,
     id: unknown,
@@ -201,19 +184,13 @@ export interface Frames {
     sessionVersion: number | undefined,
     replayed: boolean,
   ): string;
-  event(
-    sessionId: string,
-    epoch: string,
-    seq: number,
-    event: SessionEvent,
-    ephemeral: boolean,
-  ): string;
+  event(sessionId: string, epoch: string, seq: number, event: SessionEvent, ephemeral: boolean): string;
   /** Every other frame: `{type, data}`. */
   notice(type: string, data: Json): string;
 }
 
 /** What a frame is to a connection that cannot keep up. */
-export type FrameClass = "response" | "event" | "notice";
+export type FrameClass = 'response' | 'event' | 'notice';
 
 /** The outgoing side of a transport. */
 export interface Outlet {
@@ -269,9 +246,5 @@ export interface Peer {
 /** Where transports bring their clients. */
 export interface Reception {
   /** Greets the client. `undefined`: refused, and the outlet was told to close with a code that says why. */
-  connect(
-    outlet: Outlet,
-    principal: Principal,
-    transport: string,
-  ): Peer | undefined;
+  connect(outlet: Outlet, principal: Principal, transport: string): Peer | undefined;
 }

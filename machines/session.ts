@@ -155,7 +155,7 @@ export const sessionMachine = session.createMachine({
     },
     closed: {
       type: 'final',
-      description: 'Gone. A session under the same id is another one.',
+      description: 'Gone: a session under the same id is another one.',
       entry: { type: 'forgetSession', params: ({ context }) => ({ sessionId: context.sessionId }) },
     },
   },

@@ -1,0 +1,108 @@
+/**
+ * One admitted command, from its admission to its outcome: the record behind the chart in `machines/command.ts`.
+ *
+ * State: durable where an entry was written for it, else gone with the process before anyone was told anything.
+ */
+import type { Connection } from './connection.ts';
+import type { CommandContract, CommandFrame, Outcome, Principal } from './message.ts';
+import type { CommandRef, ParsedCommand } from './ports.ts';
+import type { Timer } from './timer-wheel.ts';
+
+/** Someone who is to be answered when the command has its outcome, beside or instead of the one who sent it. */
+export interface Waiter {
+  readonly connection: Connection;
+  /** The id of the frame that asks, absent if it had none. */
+  readonly id: string | undefined;
+  readonly replayed: boolean;
+  /** Asked for an early answer. */
+  readonly early: boolean;
+}
+
+export interface CommandIdentity {
+  readonly commandId: string;
+  readonly explicitId: boolean;
+  readonly sessionId: string | undefined;
+  readonly keyScope: string | undefined;
+}
+
+export class Command implements CommandRef {
+  readonly contract: CommandContract;
+  readonly frame: CommandFrame;
+  readonly text: string;
+  readonly principal: Principal;
+  readonly commandId: string;
+  readonly explicitId: boolean;
+  /** The session it goes to; for a creation without an id, the one that was drawn at its admission. */
+  readonly sessionId: string | undefined;
+  readonly admittedAt: number;
+  /** What its idempotency key is unique in. */
+  readonly keyScope: string | undefined;
+  /** Null after a restart: the one who sent it is gone. */
+  readonly origin: Connection | null;
+  waiters: Waiter[];
+  /** Absolute time of its timeout; unset while it can only be settled at once. */
+  deadlineAt: number | undefined;
+  timer: Timer | undefined;
+  /** Ends its wait for dependencies. */
+  dependencyTimer: Timer | undefined;
+  /** Offset of its `command.accepted`, 0 without. */
+  acceptedOffset = 0;
+  /** `command_accepted` and `command_started` are on their way to those who watch. */
+  accepted = false;
+  started = false;
+  /** The chart of its session's work lane knows of it. */
+  inLane = false;
+  /** It got as far as being looked at by its handler. */
+  reachedHead = false;
+  attempt = 0;
+  /** How many of its dependencies have no outcome yet. */
+  unresolved = 0;
+  /** Why a dependency will never be satisfied. */
+  dependencyFailure: Outcome | undefined;
+  dependents: ((dependency: Command) => void)[] | undefined;
+  outcome: Outcome | undefined;
+
+  constructor(
+    parsed: ParsedCommand,
+    identity: CommandIdentity,
+    principal: Principal,
+    origin: Connection | null,
+    admittedAt: number,
+  ) {
+    this.contract = parsed.contract;
+    this.frame = parsed.frame;
+    this.text = parsed.text;
+    this.principal = principal;
+    this.commandId = identity.commandId;
+    this.explicitId = identity.explicitId;
+    this.sessionId = identity.sessionId;
+    this.keyScope = identity.keyScope;
+    this.origin = origin;
+    this.admittedAt = admittedAt;
+    this.waiters =
+      origin === null
+        ? []
+        : [{ connection: origin, id: parsed.frame.id, replayed: false, early: parsed.frame.respond === 'accepted' }];
+  }
+
+  get commandType(): string {
+    return this.contract.type;
+  }
+
+  get dependsOn(): readonly string[] | undefined {
+    return this.frame.dependsOn;
+  }
+
+  get ifSessionVersion(): number | undefined {
+    return this.frame.ifSessionVersion;
+  }
+
+  get idempotencyKey(): string | undefined {
+    return this.frame.idempotencyKey;
+  }
+
+  /** Control is exempt from the limit of a connection's pending commands: an abort must always get through. */
+  get countsAsPending(): boolean {
+    return this.contract.lane !== 'control';
+  }
+}

@@ -1,0 +1,301 @@
+/**
+ * Records outcomes and tells them: to the journal, to the index of known commands, to those who wait, to those who watch.
+ *
+ * The one place where a command ends. Whatever ends it comes through `settle`, and a command that has its outcome is left
+ * alone: a late result changes nothing.
+ */
+import type { Command, Waiter } from './command.ts';
+import { idKey, scopedKey } from './deduplication.ts';
+import type { SettledCommand } from './deduplication.ts';
+import type { Connection } from './connection.ts';
+import { SERVER_LANE } from './entry.ts';
+import type { CommandFinished, CommandSettled, EntryDraft, EntryKind } from './entry.ts';
+import type { ConnectionEffect, Failure, Json, Outcome } from './message.ts';
+import type { ParsedCommand } from './ports.ts';
+import type { Runtime } from './runtime.ts';
+import type { SessionEvent, SessionFact } from './session/event.ts';
+import type { Session } from './session/session.ts';
+
+/** How a command ends, and what comes with its end. */
+export interface Verdict {
+  readonly outcome: Outcome;
+  readonly events?: readonly SessionEvent[];
+  readonly facts?: readonly SessionFact[];
+  readonly effects?: readonly ConnectionEffect[];
+  readonly unchanged?: true;
+  readonly interrupted?: true;
+  readonly recovered?: string;
+  readonly resume?: Json;
+  /** The time that the outcome speaks of, if it does. */
+  readonly at?: number;
+  /** Told to everyone who watches sessions, after the response. */
+  readonly notice?: { readonly type: string; readonly data: Json };
+}
+
+/** Drafts are built field by field: on this path a spread per optional field costs more than the record. */
+type Draft<E> = { -readonly [K in keyof E]?: E[K] };
+
+export class Outcomes {
+  readonly #runtime: Runtime;
+
+  constructor(runtime: Runtime) {
+    this.#runtime = runtime;
+  }
+
+  /** Gives a command its outcome. `session` is the one it acted on, if it exists. */
+  settle(command: Command, verdict: Verdict, session: Session | undefined): void {
+    if (command.outcome !== undefined) return;
+    const { outcome } = verdict;
+    const { contract } = command;
+    command.outcome = outcome;
+    command.timer?.cancel();
+    command.timer = undefined;
+    command.dependencyTimer?.cancel();
+    command.dependencyTimer = undefined;
+    const changes = contract.journalled && outcome.success && verdict.unchanged !== true;
+    let version = session?.state?.version;
+    let offset = 0;
+    if (contract.journalled) {
+      const opens = verdict.facts?.[0]?.type === 'session.opened';
+      if (opens) version = 0;
+      else if (changes && version !== undefined) version += 1;
+      offset = this.#record(command, verdict, outcome.success ? version : undefined, session);
+    }
+    const shown =
+      outcome.success && contract.target !== 'server' && session?.state?.closed == null ? version : undefined;
+    this.#remember(command, verdict, offset, shown);
+    this.#step(command, outcome);
+    this.#release(command, verdict, shown, session);
+    const dependents = command.dependents;
+    command.dependents = undefined;
+    if (dependents !== undefined) for (const resolve of dependents) resolve(command);
+  }
+
+  /** Refuses a frame that is a command but was not admitted: not stored, and nothing but `command_finished` is shown. */
+  refuse(connection: Connection, parsed: ParsedCommand, refusal: Failure, lifecycle: boolean): void {
+    const { frames, subscriptions } = this.#runtime;
+    const { contract, frame } = parsed;
+    const ref = {
+      commandId: frame.id ?? 'anonymous',
+      commandType: contract.type,
+      sessionId: frame.sessionId,
+      dependsOn: frame.dependsOn,
+      ifSessionVersion: frame.ifSessionVersion,
+      idempotencyKey: frame.idempotencyKey,
+    };
+    this.hold(connection, 0, () => {
+      if (lifecycle) subscriptions.announceLifecycle(frames.finished(ref, refusal, undefined, false), connection);
+      connection.sendResponse(frames.response(contract.type, frame.id, refusal, undefined, false));
+    });
+  }
+
+  /** Answers again with a stored outcome. */
+  replay(connection: Connection, parsed: ParsedCommand, known: SettledCommand, outcome: Outcome): void {
+    const { frames, subscriptions } = this.#runtime;
+    const { contract, frame } = parsed;
+    const early = frame.respond === 'accepted' && outcome.success && contract.turn;
+    const answer: Outcome = early ? { success: true, data: { accepted: true } } : outcome;
+    const ref = {
+      commandId: frame.id ?? 'anonymous',
+      commandType: contract.type,
+      sessionId: frame.sessionId,
+      dependsOn: frame.dependsOn,
+      ifSessionVersion: frame.ifSessionVersion,
+      idempotencyKey: frame.idempotencyKey,
+    };
+    // The outcome may have been recorded a moment ago: its answer never leaves before it is durable.
+    this.hold(connection, this.#runtime.writer.newestBatch, () => {
+      const text = frames.finished(ref, outcome, known.sessionVersion, true);
+      subscriptions.announceLifecycle(text, connection);
+      connection.sendResponse(frames.response(contract.type, frame.id, answer, known.sessionVersion, true));
+    });
+  }
+
+  /** Answers those who wanted to know only that the turn began; the others go on waiting. */
+  answerEarly(command: Command, batch: number): void {
+    const early = command.waiters.filter((waiter) => waiter.early);
+    if (early.length === 0) return;
+    command.waiters = command.waiters.filter((waiter) => !waiter.early);
+    const outcome: Outcome = { success: true, data: { accepted: true } };
+    for (const waiter of early) {
+      this.hold(waiter.connection, batch, () => this.#answer(command, waiter, outcome, undefined));
+    }
+  }
+
+  /** Holds a release for a connection: never before `batch` is durable, never before what it was to get earlier. */
+  hold(connection: Connection | null, batch: number, release: () => void): void {
+    const { releases } = this.#runtime;
+    if (connection === null) {
+      releases.hold(batch, release);
+      return;
+    }
+    const after = Math.max(batch, connection.heldUntil);
+    if (after > releases.durable) connection.heldUntil = after;
+    releases.hold(after, release);
+  }
+
+  #record(command: Command, verdict: Verdict, version: number | undefined, session: Session | undefined): number {
+    const { outcome } = verdict;
+    const content: Draft<CommandSettled['content'] & CommandFinished['content']> = {};
+    if (outcome.success) {
+      if (outcome.data !== undefined) content.data = outcome.data;
+    } else {
+      content.error = outcome.error;
+      if (outcome.details !== undefined) content.details = outcome.details;
+    }
+    if (verdict.events !== undefined && verdict.events.length > 0) content.events = verdict.events;
+    if (verdict.facts !== undefined && verdict.facts.length > 0) content.facts = verdict.facts;
+    if (verdict.resume !== undefined) content.resume = verdict.resume;
+
+    const draft: Draft<Omit<CommandSettled, 'kind'> & Omit<CommandFinished, 'kind'>> & { kind?: EntryKind } = {};
+    draft.kind = command.acceptedOffset === 0 ? 'command.settled' : 'command.finished';
+    draft.commandId = command.commandId;
+    draft.commandType = command.commandType;
+    if (command.acceptedOffset === 0) {
+      identify(draft, command);
+      content.command = command.text;
+    } else {
+      draft.acceptedOffset = command.acceptedOffset;
+      if (command.sessionId !== undefined) draft.sessionId = command.sessionId;
+      if (verdict.interrupted !== undefined) draft.interrupted = true;
+      if (verdict.recovered !== undefined) draft.recovered = verdict.recovered;
+    }
+    draft.success = outcome.success;
+    if (!outcome.success) {
+      draft.errorCode = outcome.errorCode;
+      if (outcome.timedOut !== undefined) draft.timedOut = true;
+    }
+    if (version !== undefined) draft.sessionVersion = version;
+    const events = verdict.events?.length ?? 0;
+    if (events > 0 && session?.state !== undefined) draft.seq = session.state.seq + events;
+    draft.content = content as CommandSettled['content'];
+    const whole = draft as EntryDraft;
+    if (session !== undefined) return session.record(whole, verdict.at).offset;
+    return this.#runtime.writer.append(SERVER_LANE, whole).offset;
+  }
+
+  #remember(command: Command, verdict: Verdict, offset: number, version: number | undefined): void {
+    const keys = keysOf(command);
+    if (keys.length === 0) return;
+    const { outcome } = verdict;
+    const known: SettledCommand = {
+      settled: true,
+      commandType: command.commandType,
+      success: outcome.success,
+      offset,
+      sessionVersion: version,
+      runsAgain: verdict.effects !== undefined && verdict.effects.length > 0,
+      kept: { text: command.text, outcome },
+    };
+    this.#runtime.deduplication.settle(keys, known, sizeOf(outcome));
+  }
+
+  #step(command: Command, outcome: Outcome): void {
+    const observe = this.#runtime.onCommandStep;
+    if (observe === undefined) return;
+    if (outcome.success) observe(command, 'command.succeeded');
+    else if (outcome.timedOut === true) observe(command, 'command.timedOut');
+    else if (outcome.errorCode === 'COMMAND_ABORTED' || outcome.errorCode === 'INTERRUPTED')
+      observe(command, 'command.cancelled');
+    else observe(command, 'command.failed');
+  }
+
+  #release(command: Command, verdict: Verdict, version: number | undefined, session: Session | undefined): void {
+    const { frames, subscriptions, writer } = this.#runtime;
+    const batch = command.contract.journalled ? writer.newestBatch : (session?.lastBatch ?? writer.newestBatch);
+    const { origin, started, accepted } = command;
+    const published = session?.eventFrames(verdict.events);
+    // Where an attach's snapshot ends: taken now, with the snapshot, and not when the response leaves.
+    const synced = session?.state == null ? undefined : { epoch: session.state.epoch, seq: session.state.seq };
+    let after = batch;
+    for (const waiter of command.waiters) after = Math.max(after, waiter.connection.heldUntil);
+    for (const waiter of command.waiters) waiter.connection.heldUntil = after;
+    this.#runtime.releases.hold(after, () => {
+      if (!accepted) subscriptions.announceLifecycle(frames.accepted(command), origin);
+      if (!started && command.reachedHead) subscriptions.announceLifecycle(frames.started(command), origin);
+      if (published !== undefined && session !== undefined) {
+        for (const frame of published) subscriptions.publish(session.id, frame);
+      }
+      subscriptions.announceLifecycle(frames.finished(command, verdict.outcome, version, false), origin);
+      for (const waiter of command.waiters) this.#answer(command, waiter, verdict.outcome, version);
+      if (verdict.effects !== undefined && origin !== null) this.#affect(origin, verdict.effects, synced);
+      if (verdict.notice !== undefined) {
+        subscriptions.announceSession(frames.notice(verdict.notice.type, verdict.notice.data));
+      }
+    });
+  }
+
+  #answer(command: Command, waiter: Waiter, outcome: Outcome, version: number | undefined): void {
+    const { frames } = this.#runtime;
+    if (waiter.connection === command.origin && !waiter.replayed && command.countsAsPending)
+      command.origin.pending -= 1;
+    waiter.connection.sendResponse(frames.response(command.commandType, waiter.id, outcome, version, waiter.replayed));
+  }
+
+  #affect(
+    connection: Connection,
+    effects: readonly ConnectionEffect[],
+    synced: { epoch: string; seq: number } | undefined,
+  ): void {
+    const { subscriptions, frames } = this.#runtime;
+    for (const effect of effects) {
+      switch (effect.type) {
+        case 'attach': {
+          subscriptions.attach(effect.sessionId, connection, effect.deltas);
+          connection.sendResponse(frames.notice('session_synced', { sessionId: effect.sessionId, ...synced }));
+          break;
+        }
+        case 'detach':
+          subscriptions.detach(effect.sessionId, connection);
+          break;
+        case 'subscribe':
+          if (effect.topics.includes('sessions')) subscriptions.sessionTopic.add(connection);
+          if (!effect.topics.includes('lifecycle')) break;
+          connection.ownLifecycle = effect.scope === 'own';
+          if (effect.scope === 'own') subscriptions.lifecycle.delete(connection);
+          else subscriptions.lifecycle.add(connection);
+          break;
+        case 'unsubscribe':
+          if (effect.topics.includes('sessions')) subscriptions.sessionTopic.delete(connection);
+          if (!effect.topics.includes('lifecycle')) break;
+          connection.ownLifecycle = false;
+          subscriptions.lifecycle.delete(connection);
+          break;
+        default:
+          effect satisfies never;
+      }
+    }
+  }
+}
+
+/** The envelope that every entry which accepts a command carries. */
+export function identify(draft: Draft<Omit<CommandSettled, 'kind'>>, command: Command): void {
+  const { frame } = command;
+  draft.commandId = command.commandId;
+  draft.commandType = command.commandType;
+  draft.explicitId = command.explicitId;
+  draft.principal = command.principal.id;
+  draft.mailbox = command.contract.lane;
+  if (command.sessionId !== undefined) draft.sessionId = command.sessionId;
+  if (frame.idempotencyKey !== undefined) draft.idempotencyKey = frame.idempotencyKey;
+  if (command.keyScope !== undefined) draft.keyScope = command.keyScope;
+  if (frame.traceparent !== undefined) draft.traceparent = frame.traceparent;
+  if (frame.dependsOn !== undefined && frame.dependsOn.length > 0) draft.dependsOn = frame.dependsOn;
+}
+
+/** Under which keys a command is known. A command without an id of its client's can't be asked for again. */
+export function keysOf(command: Command): readonly string[] {
+  const { explicitId, commandId, keyScope, idempotencyKey, principal } = command;
+  if (keyScope === undefined || idempotencyKey === undefined) {
+    return explicitId ? [idKey(principal.id, commandId)] : NO_KEYS;
+  }
+  const key = scopedKey(principal.id, keyScope, idempotencyKey);
+  return explicitId ? [idKey(principal.id, commandId), key] : [key];
+}
+
+const NO_KEYS: readonly string[] = [];
+
+function sizeOf(outcome: Outcome): number {
+  if (!outcome.success) return outcome.error.length;
+  return outcome.data === undefined ? 0 : JSON.stringify(outcome.data).length;
+}

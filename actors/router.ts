@@ -1,0 +1,328 @@
+/**
+ * The router: an actor that takes command envelopes, knows which of them it has seen before, and dispatches the new ones to
+ * the mailboxes of their sessions. It holds the directory of sessions. State: rebuildable (from the journal).
+ */
+import { fromTransition } from 'xstate';
+import { admissionRefusal } from './admission.ts';
+import { Command } from './command.ts';
+import type { Connection } from './connection.ts';
+import { idKey, isSettled, scopedKey } from './deduplication.ts';
+import type { Known, SettledCommand } from './deduplication.ts';
+import { tie } from './dependencies.ts';
+import { sessionLane } from './entry.ts';
+import { failure } from './message.ts';
+import type { Outcome } from './message.ts';
+import { keysOf, Outcomes } from './outcomes.ts';
+import type { ParsedCommand, StoredEntry } from './ports.ts';
+import type { Runtime } from './runtime.ts';
+import { Mailbox } from './session/mailbox.ts';
+import type { MailboxOwner } from './session/mailbox.ts';
+import type { Session } from './session/session.ts';
+
+/** What the router is sent. */
+export type RouterEvent =
+  | { readonly type: 'command.received'; readonly parsed: ParsedCommand; readonly connection: Connection }
+  | {
+      readonly type: 'outcome.loaded';
+      readonly parsed: ParsedCommand;
+      readonly connection: Connection;
+      readonly known: SettledCommand;
+      readonly byKey: boolean;
+      readonly stored: StoredCommand | undefined;
+    };
+
+/** A settled command as the journal holds it. */
+interface StoredCommand {
+  readonly fingerprint: string | undefined;
+  readonly outcome: Outcome;
+}
+
+/** Keys of commands that go to no session. */
+const SERVER_SCOPE = 'server';
+
+export class Router implements MailboxOwner {
+  readonly outcomes: Outcomes;
+  readonly #runtime: Runtime;
+  readonly #mailboxes = new Map<string, Mailbox>();
+  /** Closed sessions whose engine has not let go: their name's next incarnation waits. */
+  readonly #releasing = new Map<string, Mailbox>();
+  /** Commands whose last dependency was resolved while another command was being settled. */
+  readonly #resolved: Command[] = [];
+  #depth = 0;
+  #admitting = false;
+  #boot = 0;
+  #anonymous = 0;
+  #onQuiet: (() => void) | undefined;
+
+  constructor(runtime: Runtime) {
+    this.#runtime = runtime;
+    this.outcomes = new Outcomes(runtime);
+  }
+
+  get mailboxes(): ReadonlyMap<string, Mailbox> {
+    return this.#mailboxes;
+  }
+
+  get sessionCount(): number {
+    let count = 0;
+    for (const mailbox of this.#mailboxes.values()) if (mailbox.countsAsSession) count += 1;
+    return count;
+  }
+
+  /** From now on commands are admitted. `boot` makes the ids of commands without one unique across restarts. */
+  open(boot: number): void {
+    this.#boot = boot;
+    this.#admitting = true;
+  }
+
+  /** From now on new commands are refused; `onQuiet` is called once no turn runs and nothing waits. */
+  drain(onQuiet: () => void): void {
+    this.#admitting = false;
+    this.#onQuiet = onQuiet;
+    this.#noticeQuiet();
+  }
+
+  /** Ends all that still waits or runs. */
+  endAll(reason: string): void {
+    for (const mailbox of [...this.#mailboxes.values()]) mailbox.endAll(failure('COMMAND_ABORTED', reason));
+    this.#settleResolved();
+  }
+
+  handle(event: RouterEvent): void {
+    this.#depth += 1;
+    if (event.type === 'command.received') this.#receive(event.parsed, event.connection);
+    else this.#loaded(event);
+    this.#depth -= 1;
+    this.#settleResolved();
+    this.#noticeQuiet();
+  }
+
+  mailbox(sessionId: string): Mailbox {
+    let mailbox = this.#mailboxes.get(sessionId);
+    if (mailbox === undefined) {
+      mailbox = new Mailbox(this.#runtime, this.outcomes, this, sessionId);
+      if (this.#releasing.has(sessionId)) mailbox.gate();
+      this.#mailboxes.set(sessionId, mailbox);
+    }
+    return mailbox;
+  }
+
+  session(sessionId: string): Session | undefined {
+    return this.#mailboxes.get(sessionId)?.session;
+  }
+
+  /** Recovery: takes work of an earlier boot back, in order of its admission. */
+  requeue(commands: readonly Command[]): void {
+    const { deduplication } = this.#runtime;
+    for (const command of commands) deduplication.register(keysOf(command), command);
+    this.#depth += 1;
+    for (const command of commands) {
+      tie(deduplication, command, command.dependsOn ?? [], () => this.#resolve(command));
+      this.mailbox(command.sessionId ?? '').requeue(command);
+    }
+    for (const mailbox of [...this.#mailboxes.values()]) mailbox.pump();
+    this.#depth -= 1;
+    this.#settleResolved();
+  }
+
+  /** Recovery: the session is closed, or was never opened. */
+  remove(sessionId: string): void {
+    this.#mailboxes.delete(sessionId);
+  }
+
+  emptied(mailbox: Mailbox): void {
+    if (mailbox.id === SERVER_MAILBOX || this.#mailboxes.get(mailbox.id) !== mailbox) return;
+    this.#mailboxes.delete(mailbox.id);
+    if (this.#runtime.writer.knows(sessionLane(mailbox.id))) this.#forgetLane(mailbox.id);
+  }
+
+  closed(mailbox: Mailbox): void {
+    this.#mailboxes.delete(mailbox.id);
+    if (mailbox.session?.holdsEngine === true) this.#releasing.set(mailbox.id, mailbox);
+    this.#forgetLane(mailbox.id);
+  }
+
+  released(mailbox: Mailbox): void {
+    if (this.#releasing.get(mailbox.id) !== mailbox) return;
+    this.#releasing.delete(mailbox.id);
+    this.#mailboxes.get(mailbox.id)?.ungate();
+  }
+
+  /** Once its last entry is durable, a later session of the same name can ask the journal where the lane ended. */
+  #forgetLane(sessionId: string): void {
+    const { releases, writer } = this.#runtime;
+    releases.hold(writer.newestBatch, () => {
+      if (!this.#mailboxes.has(sessionId)) writer.forget(sessionLane(sessionId));
+    });
+  }
+
+  #receive(parsed: ParsedCommand, connection: Connection): void {
+    const { frame } = parsed;
+    if (!this.#admitting) {
+      this.outcomes.refuse(connection, parsed, failure('SHUTTING_DOWN', 'Server is shutting down'), false);
+      return;
+    }
+    if (frame.idempotencyKey !== undefined) {
+      const known = this.#runtime.deduplication.find(this.#scopedKey(parsed, connection, frame.idempotencyKey));
+      if (known !== undefined && this.#meet(parsed, connection, known, true)) return;
+    }
+    if (frame.id !== undefined) {
+      const known = this.#runtime.deduplication.find(idKey(connection.principal.id, frame.id));
+      if (known !== undefined && this.#meet(parsed, connection, known, false)) return;
+    }
+    this.#admit(parsed, connection);
+  }
+
+  /** A command under the same id or key is known. False: it acted on its connection, and acts again on this one. */
+  #meet(parsed: ParsedCommand, connection: Connection, known: Known, byKey: boolean): boolean {
+    const before = isSettled(known) ? known.kept : known;
+    if (before === undefined) {
+      this.#load(parsed, connection, known as SettledCommand, byKey);
+      return true;
+    }
+    const { fingerprint } = this.#runtime;
+    if (before.text !== parsed.text && fingerprint(before.text) !== fingerprint(parsed.text)) {
+      this.#conflict(parsed, connection, known, byKey);
+    } else if (!isSettled(known)) {
+      this.#join(known, parsed, connection);
+    } else if (known.runsAgain) {
+      return false;
+    } else {
+      this.outcomes.replay(connection, parsed, known, known.kept!.outcome);
+    }
+    return true;
+  }
+
+  /** The same command is on its way: its outcome answers both. */
+  #join(command: Command, parsed: ParsedCommand, connection: Connection): void {
+    const early = parsed.frame.respond === 'accepted';
+    command.waiters.push({ connection, id: parsed.frame.id, replayed: true, early });
+    if (early && command.started) this.outcomes.answerEarly(command, this.#runtime.writer.newestBatch);
+  }
+
+  #conflict(parsed: ParsedCommand, connection: Connection, known: Known, byKey: boolean): void {
+    const { contract, frame } = parsed;
+    const name = byKey ? `idempotencyKey '${String(frame.idempotencyKey)}'` : `id '${String(frame.id)}'`;
+    const error = `Conflicting ${name}: previously used for '${known.commandType}', now used for '${contract.type}'`;
+    this.outcomes.refuse(connection, parsed, failure(byKey ? 'IDEMPOTENCY_CONFLICT' : 'ID_CONFLICT', error), true);
+  }
+
+  /** The outcome is no longer at hand: the journal has it. */
+  #load(parsed: ParsedCommand, connection: Connection, known: SettledCommand, byKey: boolean): void {
+    const { telemetry, journal } = this.#runtime;
+    const loaded = async (): Promise<StoredCommand | undefined> => {
+      const end = await journal.read(known.offset);
+      if (end?.entry.kind === 'command.settled') return { fingerprint: end.fingerprint, outcome: outcomeOf(end.entry) };
+      if (end?.entry.kind !== 'command.finished') return undefined;
+      const start = await journal.read(end.entry.acceptedOffset);
+      return { fingerprint: start?.fingerprint, outcome: outcomeOf(end.entry) };
+    };
+    const tell = (stored: StoredCommand | undefined): void =>
+      this.handle({ type: 'outcome.loaded', parsed, connection, known, byKey, stored });
+    loaded().then(tell, (error: unknown) => {
+      telemetry.observe({ level: 'error', message: 'stored outcome could not be read', error: String(error) });
+      tell(undefined);
+    });
+  }
+
+  #loaded(event: Extract<RouterEvent, { type: 'outcome.loaded' }>): void {
+    const { parsed, connection, known, byKey, stored } = event;
+    if (stored === undefined) {
+      const error = 'The stored outcome of this command can not be read now';
+      this.outcomes.refuse(connection, parsed, failure('JOURNAL_UNAVAILABLE', error), true);
+    } else if (stored.fingerprint !== this.#runtime.fingerprint(parsed.text)) {
+      this.#conflict(parsed, connection, known, byKey);
+    } else {
+      this.outcomes.replay(connection, parsed, known, stored.outcome);
+    }
+  }
+
+  #admit(parsed: ParsedCommand, connection: Connection): void {
+    const { clock, deduplication, ids } = this.#runtime;
+    const { contract, frame } = parsed;
+    const existing = frame.sessionId === undefined ? undefined : this.#mailboxes.get(frame.sessionId);
+    const refusal = admissionRefusal(this.#runtime, parsed, connection, existing);
+    if (refusal !== undefined) {
+      this.outcomes.refuse(connection, parsed, refusal, true);
+      return;
+    }
+    this.#anonymous += 1;
+    const sessionId = frame.sessionId ?? (contract.target === 'opens' ? ids.sessionId() : undefined);
+    const command = new Command(
+      parsed,
+      {
+        commandId: frame.id ?? `anon:${this.#boot}:${this.#anonymous}`,
+        explicitId: frame.id !== undefined,
+        sessionId,
+        keyScope: frame.idempotencyKey === undefined ? undefined : this.#keyScope(parsed),
+      },
+      connection.principal,
+      connection,
+      clock.now(),
+    );
+    if (command.countsAsPending) connection.pending += 1;
+    deduplication.register(keysOf(command), command);
+    this.#runtime.onCommandStep?.(command, 'command.admitted');
+    if (frame.dependsOn !== undefined && frame.dependsOn.length > 0) {
+      tie(deduplication, command, frame.dependsOn, () => this.#resolve(command));
+    }
+    if (contract.target === 'server') this.mailbox(SERVER_MAILBOX).admit(command);
+    else this.mailbox(sessionId ?? '').admit(command);
+  }
+
+  /** A key of a session command is unique in its session's incarnation; creating one is a matter of the server. */
+  #keyScope(parsed: ParsedCommand): string {
+    const { contract, frame } = parsed;
+    if (contract.target !== 'session' || frame.sessionId === undefined) return SERVER_SCOPE;
+    const mailbox = this.#mailboxes.get(frame.sessionId);
+    return mailbox === undefined ? `absent:${frame.sessionId}` : mailbox.epoch;
+  }
+
+  #scopedKey(parsed: ParsedCommand, connection: Connection, key: string): string {
+    return scopedKey(connection.principal.id, this.#keyScope(parsed), key);
+  }
+
+  /** Goes on with a command whose dependencies are all settled, once the settling is through: chains stay flat. */
+  #resolve(command: Command): void {
+    this.#resolved.push(command);
+    if (this.#depth === 0) this.#settleResolved();
+  }
+
+  #settleResolved(): void {
+    if (this.#depth > 0) return;
+    this.#depth += 1;
+    for (let command = this.#resolved.shift(); command !== undefined; command = this.#resolved.shift()) {
+      if (command.outcome !== undefined) continue;
+      const id = command.contract.target === 'server' ? SERVER_MAILBOX : (command.sessionId ?? '');
+      this.#mailboxes.get(id)?.resolved(command);
+    }
+    this.#depth -= 1;
+  }
+
+  #noticeQuiet(): void {
+    if (this.#onQuiet === undefined) return;
+    for (const mailbox of this.#mailboxes.values()) if (mailbox.depth > 0) return;
+    const onQuiet = this.#onQuiet;
+    this.#onQuiet = undefined;
+    onQuiet();
+  }
+}
+
+/** The router as an actor: every command envelope is an event of it, visible to inspectors. */
+export const routerLogic = fromTransition<Router, RouterEvent, never, Router>(
+  (router, event) => {
+    router.handle(event);
+    return router;
+  },
+  ({ input }) => input,
+);
+
+/** Where server commands wait for their dependencies; no session can have this name. */
+const SERVER_MAILBOX = '\0server';
+
+function outcomeOf(entry: Extract<StoredEntry['entry'], { kind: 'command.settled' | 'command.finished' }>): Outcome {
+  const { data, error, details } = entry.content;
+  if (entry.success) return data === undefined ? { success: true } : { success: true, data };
+  const failed = failure(entry.errorCode ?? '', error ?? '', details);
+  return entry.timedOut === true ? { ...failed, timedOut: true } : failed;
+}

@@ -1,0 +1,184 @@
+/**
+ * The fold: what an entry makes of a session.
+ *
+ * Used live and at recovery alike, so what a restart rebuilds equals what was there, by construction. Pure but for changing the
+ * state it is given: a copy per command would cost more than the command.
+ */
+import type { CommandFinished, CommandSettled, Entry } from '../entry.ts';
+import type { Json } from '../json.ts';
+import type { SessionEvent, SessionFact, SessionOpened } from './event.ts';
+import type { SessionState, SessionView } from './session-state.ts';
+
+/** Folds one entry of the session's journal lane. `undefined` in and out: there is no such session. */
+export function evolve(state: SessionState | undefined, entry: Entry): SessionState | undefined {
+  switch (entry.kind) {
+    case 'command.settled':
+    case 'command.finished':
+      return settle(state, entry);
+    case 'command.started':
+      if (state !== undefined && entry.content.turn !== undefined) beginTurn(state, entry.commandId, entry.attempt);
+      return state;
+    case 'session.event':
+      if (state !== undefined) {
+        state.seq = entry.seq;
+        applyEvent(state, entry.content.event);
+      }
+      return state;
+    case 'turn.released':
+      if (state !== undefined && entry.content.resume !== undefined) state.resume = entry.content.resume;
+      return state;
+    case 'command.accepted':
+      if (state !== undefined && entry.mailbox !== 'read') state.lastActivityAt = entry.at;
+      return state;
+    case 'server.started':
+    case 'server.recovered':
+    case 'server.stopped':
+      return state;
+    default:
+      return entry satisfies never;
+  }
+}
+
+function settle(before: SessionState | undefined, entry: CommandSettled | CommandFinished): SessionState | undefined {
+  let state = before;
+  const { facts, events } = entry.content;
+  if (state !== undefined && events !== undefined) for (const event of events) applyEvent(state, event);
+  // The turn ends before the facts take effect: a message that it left behind waits for the next one.
+  if (entry.kind === 'command.finished' && state?.turn?.commandId === entry.commandId) state.turn = null;
+  if (facts !== undefined) for (const fact of facts) state = applyFact(state, fact, entry.at);
+  if (state === undefined) return undefined;
+  if (entry.seq !== undefined) state.seq = entry.seq;
+  if (entry.sessionVersion !== undefined) state.version = entry.sessionVersion;
+  if (entry.kind === 'command.finished' && entry.content.resume !== undefined) state.resume = entry.content.resume;
+  if (entry.success) state.lastActivityAt = entry.at;
+  return state;
+}
+
+function applyFact(state: SessionState | undefined, fact: SessionFact, at: number): SessionState | undefined {
+  if (fact.type === 'session.opened') return openSession(fact, at);
+  if (state === undefined) return undefined;
+  switch (fact.type) {
+    case 'session.closed':
+      state.closed = fact.reason;
+      return state;
+    case 'message.queued':
+      // A running turn gets it at once; only what comes between turns is kept.
+      if (state.turn === null) (fact.mode === 'steer' ? state.steers : state.followUps).push(fact.message);
+      return state;
+    case 'queue.cleared':
+      state.steers = [];
+      state.followUps = [];
+      return state;
+    default:
+      return fact satisfies never;
+  }
+}
+
+/** A session as its creation leaves it. */
+export function openSession(fact: SessionOpened, at: number): SessionState {
+  return {
+    id: fact.sessionId,
+    epoch: fact.epoch,
+    owner: fact.owner,
+    engine: fact.engine,
+    input: fact.input,
+    cwd: fact.cwd,
+    labels: fact.labels,
+    createdAt: at,
+    lastActivityAt: at,
+    name: fact.name,
+    model: null,
+    thinkingLevel: 'off',
+    version: 0,
+    seq: 0,
+    turns: 0,
+    messages: [],
+    steers: [],
+    followUps: [],
+    resume: null,
+    turn: null,
+    closed: null,
+  };
+}
+
+/** What waited for this turn goes to the engine with its start. */
+function beginTurn(state: SessionState, commandId: string, attempt: number): void {
+  state.turns += 1;
+  state.steers = [];
+  state.followUps = [];
+  state.turn = {
+    commandId,
+    attempt,
+    agentOpen: false,
+    turnOpen: false,
+    tools: [],
+    firstMessage: state.messages.length,
+  };
+}
+
+function applyEvent(state: SessionState, event: SessionEvent): void {
+  const turn = state.turn;
+  switch (event.type) {
+    case 'agent_start':
+    case 'agent_end':
+      if (turn !== null) turn.agentOpen = event.type === 'agent_start';
+      break;
+    case 'turn_start':
+    case 'turn_end':
+      if (turn !== null) turn.turnOpen = event.type === 'turn_start';
+      break;
+    case 'tool_execution_start':
+      turn?.tools.push({
+        toolCallId: String(event['toolCallId']),
+        toolName: String(event['toolName']),
+      });
+      break;
+    case 'tool_execution_end': {
+      const index = turn?.tools.findIndex((tool) => tool.toolCallId === event['toolCallId']) ?? -1;
+      if (index >= 0) turn?.tools.splice(index, 1);
+      break;
+    }
+    case 'message_end':
+      if (event['message'] !== undefined) state.messages.push(event['message']);
+      break;
+    case 'session_changed':
+      applyChange(state, event['fields']);
+      break;
+    default:
+      break;
+  }
+}
+
+function applyChange(state: SessionState, fields: Json | undefined): void {
+  if (fields === null || typeof fields !== 'object' || Array.isArray(fields)) return;
+  if (typeof fields['name'] === 'string') state.name = fields['name'];
+  if (fields['model'] !== undefined) state.model = fields['model'];
+  if (typeof fields['thinkingLevel'] === 'string') state.thinkingLevel = fields['thinkingLevel'];
+}
+
+/**
+ * The events that end a turn for its clients when it did not end by itself: the unfinished message if one was streaming,
+ * open tools as failed, then the turn and the run. Every `_start` that was seen gets its `_end`.
+ */
+export function closingEvents(
+  state: SessionView,
+  reason: string,
+  unfinished?: { [key: string]: Json },
+): SessionEvent[] {
+  const turn = state.turn;
+  if (turn === null) return [];
+  const events: SessionEvent[] = [];
+  const partial: Json = unfinished === undefined ? null : { ...unfinished, stopReason: 'aborted' };
+  if (partial !== null) events.push({ type: 'message_end', message: partial });
+  for (const tool of turn.tools) {
+    const result = { content: [{ type: 'text', text: reason }] };
+    events.push({ type: 'tool_execution_end', ...tool, result, isError: true });
+  }
+  const last = partial ?? state.messages.at(-1) ?? null;
+  if (turn.turnOpen) events.push({ type: 'turn_end', message: last, toolResults: [] });
+  if (turn.agentOpen) {
+    const messages = [...state.messages.slice(turn.firstMessage), ...(partial === null ? [] : [partial])];
+    events.push({ type: 'agent_end', messages });
+  }
+  return events;
+}

@@ -1,0 +1,186 @@
+/**
+ * One call of an engine: started after the start of the turn is durable, listened to until its command has an outcome, and
+ * awaited until the engine has let go. State: volatile; what clients saw of it is in the journal.
+ */
+import type { Command } from '../command.ts';
+import type { Json } from '../message.ts';
+import type { Engine, TurnHandle, TurnRequest, TurnResult } from '../ports.ts';
+import type { Runtime } from '../runtime.ts';
+import type { Timer } from '../timer-wheel.ts';
+import type { QueueMode, SessionEvent } from './event.ts';
+import { isDurable } from './event.ts';
+import { PartialMessage } from './partial-message.ts';
+import type { Session } from './session.ts';
+
+/** What the next turn gets from before its start. */
+export interface TurnOpening {
+  readonly input: Json;
+  readonly steers: readonly Json[];
+  readonly followUps: readonly Json[];
+}
+
+interface Nudge {
+  readonly mode: QueueMode;
+  readonly message: Json;
+}
+
+export class TurnRun {
+  readonly command: Command;
+  readonly #runtime: Runtime;
+  readonly #session: Session;
+  readonly #engine: Engine;
+  readonly #opening: TurnOpening;
+  readonly #onFinished: (result: TurnResult) => void;
+  readonly #controller = new AbortController();
+  readonly #undelivered: Nudge[] = [];
+  #handle: TurnHandle | undefined;
+  #partial: PartialMessage | undefined;
+  #over = false;
+  #patience: Timer | undefined;
+
+  constructor(
+    runtime: Runtime,
+    session: Session,
+    engine: Engine,
+    command: Command,
+    opening: TurnOpening,
+    onFinished: (result: TurnResult) => void,
+  ) {
+    this.#runtime = runtime;
+    this.#session = session;
+    this.#engine = engine;
+    this.command = command;
+    this.#opening = opening;
+    this.#onFinished = onFinished;
+  }
+
+  /** The unfinished assistant message, if one is being streamed and says anything. */
+  get partial(): PartialMessage | undefined {
+    return this.#partial === undefined || this.#partial.chars === 0 ? undefined : this.#partial;
+  }
+
+  /** Messages that the engine did not take. */
+  get undelivered(): readonly Nudge[] {
+    return this.#undelivered;
+  }
+
+  /** The start is durable: the engine may be called. */
+  start(): void {
+    const state = this.#session.state;
+    if (state === undefined || this.#over) return;
+    const request: TurnRequest = {
+      sessionId: this.#session.id,
+      commandId: this.command.commandId,
+      effectId: `${this.command.commandId}:${this.command.attempt}`,
+      input: this.#opening.input,
+      sessionInput: state.input,
+      cwd: state.cwd,
+      turn: state.turns,
+      messages: state.messages.slice(),
+      resume: state.resume,
+      steers: this.#opening.steers,
+      followUps: this.#opening.followUps,
+      signal: this.#controller.signal,
+      clock: this.#runtime.clock,
+    };
+    try {
+      this.#handle = this.#engine.start(request, (event) => this.#hear(event));
+    } catch (error) {
+      this.#finish(bug(error));
+      return;
+    }
+    this.#handle.finished.then(
+      (result) => this.#finish(result),
+      (error: unknown) => this.#finish(bug(error)),
+    );
+    this.#deliver();
+  }
+
+  /** A message for the running turn is durable. */
+  nudge(mode: QueueMode, message: Json): void {
+    this.#undelivered.push({ mode, message });
+  }
+
+  deliver(): void {
+    if (this.#handle !== undefined) this.#deliver();
+  }
+
+  /** The command has its outcome: nothing that the engine says from now on is heard. */
+  close(): void {
+    this.#over = true;
+    this.#partial = undefined;
+    this.#undelivered.length = 0;
+  }
+
+  /** The engine is told to stop; if it has not let go within `patienceMs`, it is left to itself. */
+  abort(patienceMs: number): void {
+    this.#controller.abort();
+    if (this.#handle === undefined) {
+      this.#finish({ status: 'failed', kind: 'user', message: 'aborted' });
+      return;
+    }
+    this.#patience = this.#runtime.wheel.arm(this.#runtime.clock.now() + patienceMs, () => {
+      const { telemetry } = this.#runtime;
+      const { id: sessionId } = this.#session;
+      const { commandId } = this.command;
+      telemetry.observe({ level: 'warn', message: 'engine did not let go of an aborted turn', sessionId, commandId });
+      this.#finish({ status: 'failed', kind: 'timeout', message: 'The engine did not let go' });
+    });
+  }
+
+  #finished = false;
+
+  #finish(result: TurnResult): void {
+    if (this.#finished) return;
+    this.#finished = true;
+    this.#patience?.cancel();
+    this.#onFinished(result);
+  }
+
+  #deliver(): void {
+    const handle = this.#handle;
+    if (handle === undefined || this.#over) return;
+    const waiting = this.#undelivered.splice(0);
+    for (const nudge of waiting) {
+      const taken = nudge.mode === 'steer' ? handle.steer(nudge.message) : handle.followUp(nudge.message);
+      if (!taken) this.#undelivered.push(nudge);
+    }
+  }
+
+  #hear(event: SessionEvent): void {
+    if (this.#over) return;
+    const partial = this.#follow(event);
+    if (isDurable(event)) this.#session.emit(this.command.commandId, event);
+    else this.#session.show(event, partial);
+  }
+
+  /** Follows the message that is being streamed; what it is at a `message_update`, for those who want it whole. */
+  #follow(event: SessionEvent) {
+    switch (event.type) {
+      case 'message_start': {
+        const message = event['message'];
+        if (message === null || typeof message !== 'object' || Array.isArray(message)) return undefined;
+        if (message['role'] === 'assistant') {
+          this.#partial = new PartialMessage(message, this.#runtime.limits.partialTextBytesMax);
+        }
+        return undefined;
+      }
+      case 'message_update': {
+        const partial = this.#partial;
+        if (partial === undefined) return undefined;
+        partial.update(event);
+        return { chars: partial.chars, message: () => partial.snapshot() };
+      }
+      case 'message_end':
+        this.#partial = undefined;
+        return undefined;
+      default:
+        return undefined;
+    }
+  }
+}
+
+function bug(error: unknown): TurnResult {
+  const message = error instanceof Error ? error.message : String(error);
+  return { status: 'failed', kind: 'provider', message };
+}

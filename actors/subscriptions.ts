@@ -1,0 +1,81 @@
+/**
+ * Who gets to see what: the lifecycle of commands, sessions coming and going, the events of a session.
+ *
+ * Targets are looked up when a frame is released, not when it is made: an attach takes effect at its place in the release
+ * queue, so its client sees everything after its snapshot and nothing twice. State: volatile.
+ */
+import type { Connection } from './connection.ts';
+import type { DeltaMode } from './message.ts';
+
+/** The text of one event for each way of wanting it; made when the first client wants it, then shared. */
+export interface EventFrame {
+  readonly ephemeral: boolean;
+  readonly seq: number;
+  readonly epoch: string;
+  text(deltas: DeltaMode): string;
+}
+
+export class Subscriptions {
+  readonly #sessions = new Map<string, Map<Connection, DeltaMode>>();
+  /** Connections that see the lifecycle of everybody's commands. */
+  readonly lifecycle = new Set<Connection>();
+  readonly sessionTopic = new Set<Connection>();
+
+  /** Sessions that someone is attached to. */
+  get sessionCount(): number {
+    return this.#sessions.size;
+  }
+
+  attach(sessionId: string, connection: Connection, deltas: DeltaMode): void {
+    let viewers = this.#sessions.get(sessionId);
+    if (viewers === undefined) {
+      viewers = new Map();
+      this.#sessions.set(sessionId, viewers);
+    }
+    viewers.set(connection, deltas);
+    connection.attached.add(sessionId);
+  }
+
+  detach(sessionId: string, connection: Connection): void {
+    connection.attached.delete(sessionId);
+    const viewers = this.#sessions.get(sessionId);
+    if (viewers === undefined) return;
+    viewers.delete(connection);
+    if (viewers.size === 0) this.#sessions.delete(sessionId);
+  }
+
+  /** The session is gone: nobody sees it any more. */
+  drop(sessionId: string): void {
+    const viewers = this.#sessions.get(sessionId);
+    if (viewers === undefined) return;
+    for (const connection of viewers.keys()) connection.attached.delete(sessionId);
+    this.#sessions.delete(sessionId);
+  }
+
+  leave(connection: Connection): void {
+    for (const sessionId of connection.attached) this.detach(sessionId, connection);
+    this.lifecycle.delete(connection);
+    this.sessionTopic.delete(connection);
+  }
+
+  /** Shows an event to those attached; who can't keep up is told where it fell behind, and is detached. */
+  publish(sessionId: string, frame: EventFrame): void {
+    const viewers = this.#sessions.get(sessionId);
+    if (viewers === undefined) return;
+    for (const [connection, deltas] of viewers) {
+      if (frame.ephemeral && deltas === 'none') continue;
+      if (connection.sendEvent(frame.text(deltas))) continue;
+      this.detach(sessionId, connection);
+      connection.sendLagging(sessionId, frame.epoch, frame.ephemeral ? frame.seq : frame.seq - 1);
+    }
+  }
+
+  announceLifecycle(text: string, origin: Connection | null): void {
+    for (const connection of this.lifecycle) connection.sendNotice(text);
+    if (origin !== null && origin.ownLifecycle && !this.lifecycle.has(origin)) origin.sendNotice(text);
+  }
+
+  announceSession(text: string): void {
+    for (const connection of this.sessionTopic) connection.sendNotice(text);
+  }
+}
