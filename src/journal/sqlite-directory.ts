@@ -62,7 +62,7 @@ function lock(lockPath: string, dir: string): () => void {
   const held = new Database(lockPath, { fileMustExist: true, timeout: 0 });
   try {
     // Nothing is ever written, and a rollback journal would lie around after kill -9.
-    held.pragma('journal_mode = OFF');
+    held.pragma('journal_mode = MEMORY');
     held.exec('BEGIN EXCLUSIVE');
   } catch (error) {
     held.close();
