@@ -28,6 +28,9 @@ const workingDirectory = textField('Must be a string if provided', CWD_CHARS_MAX
   return /^(\/|[a-zA-Z]:[\\/]|\\\\)/.test(path) ? undefined : 'CWD must be an absolute path';
 });
 
+/** Checked by the engine, which alone knows what it takes. */
+const engineInput = field<Json>({ description: 'Belongs to the engine.' }, () => undefined);
+
 const labels = field<Json>({ type: 'object', additionalProperties: { type: 'string' } }, labelsProblem);
 
 function labelsProblem(value: unknown): string | undefined {
@@ -52,13 +55,14 @@ export const createSession = openingCommand({
     name: z.optional(nameField),
     cwd: z.optional(workingDirectory),
     labels: z.optional(labels),
+    input: z.optional(engineInput),
   },
   decide(frame, server) {
     if (frame['ttl'] !== undefined) return refuse('UNSUPPORTED', "This server does not support 'ttl' of a session");
     const { engine = frame.kind, input, name, cwd, labels } = frame;
     const spec: SessionSpec = {
       engine,
-      ...(input === undefined ? {} : { input: input as Json }),
+      ...(input === undefined ? {} : { input }),
       ...(name === undefined ? {} : { name }),
       ...(cwd === undefined ? {} : { cwd }),
       ...(labels === undefined ? {} : { labels }),

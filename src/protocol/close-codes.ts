@@ -2,7 +2,7 @@
  * Why a server closes a WebSocket, and what its client should do then.
  *
  * The standard codes keep their standard meaning. In the private range the code itself says when to come back, so that a
- * client needs no table: 4000-4099 never, 4100-4199 at once, 42NN after NN seconds. State: none.
+ * client needs no table and a proxy can speak it: 4000-4099 never, 4100-4199 at once, 42NN after NN seconds. State: none.
  */
 export const closeCodes = {
   /** The server stops, or the client's heartbeat stopped: connect again. */
@@ -13,12 +13,8 @@ export const closeCodes = {
   tooLarge: 1009,
   /** A defect of the server; what was acknowledged is stored. */
   internalError: 1011,
-  /** No room for another connection at the moment. */
+  /** No room for another connection at the moment, or this one did not even take its responses; they are stored. */
   tryAgainLater: 1013,
-  /** The credentials were revoked while the connection was open. */
-  revoked: 4001,
-  /** The client did not even take its responses. They are stored: connect, ask again by id, attach after the last `seq`. */
-  stalled: 4100,
 } as const;
 
 /** `afterMs` is the least wait before the first try; a client adds jitter and backs off while tries fail. */

@@ -1,0 +1,89 @@
+/**
+ * What handlers look at, made up: a session and a server with the given differences, and a way to hand a frame to a command.
+ */
+import type {
+  CommandFrame,
+  Decision,
+  RecoverySummary,
+  RunningTurn,
+  ServerView,
+  SessionView,
+} from '../../actors/message.ts';
+import type { Command } from '../../src/commands/command.ts';
+
+export const createdAt = Date.UTC(2026, 0, 2, 3, 4, 5, 6);
+
+export function sessionView(differences: Partial<SessionView> = {}): SessionView {
+  return {
+    id: 's1',
+    epoch: 'e1',
+    owner: 'local',
+    engine: 'echo',
+    input: null,
+    cwd: null,
+    labels: null,
+    createdAt,
+    lastActivityAt: createdAt + 1000,
+    name: null,
+    model: null,
+    thinkingLevel: 'off',
+    version: 3,
+    seq: 7,
+    turns: 1,
+    messages: [],
+    steers: [],
+    followUps: [],
+    resume: null,
+    turn: null,
+    closed: null,
+    ...differences,
+  };
+}
+
+export const recovery: RecoverySummary = {
+  boot: 2,
+  journal: '/data/troupe.db',
+  durable: true,
+  entriesScanned: 12,
+  sessions: 1,
+  recoveredOutcomes: 5,
+  classified: [],
+  requeued: 0,
+  startedAt: createdAt,
+  tookMs: 8,
+};
+
+interface ServerDifferences {
+  readonly sessions?: readonly SessionView[];
+  readonly issues?: readonly string[];
+  readonly recovery?: RecoverySummary;
+  readonly turn?: RunningTurn;
+}
+
+export function serverView(differences: ServerDifferences = {}): ServerView {
+  const { sessions = [], issues = [], turn } = differences;
+  return {
+    now: createdAt + 5000,
+    serverVersion: '0.0.0',
+    sessionCount: sessions.length,
+    session: (id) => sessions.find((session) => session.id === id),
+    sessions: () => sessions,
+    runningTurn: () => turn,
+    recovery: differences.recovery ?? recovery,
+    issues,
+    newSessionId: () => 'made-up-id',
+    engineCapabilities: (kind) => [`of-${kind}`],
+  };
+}
+
+/** Asks a command as the runtime does at the head of its lane. */
+export function decide(
+  command: Command,
+  fields: Omit<CommandFrame, 'type'> = {},
+  session: SessionView = sessionView(),
+  server: ServerView = serverView(),
+): Decision {
+  const frame: CommandFrame = { ...fields, type: command.type };
+  if (command.target === 'server') return command.decide(frame, server);
+  return command.decide(frame, command.target === 'opens' ? undefined : session, server);
+}
