@@ -7,3 +7,4 @@ export { pathsOf, reportPaths, verifyPath, verticesOf } from './paths.ts';
 export type { Coverage, PathReport, Vertex, WalkedPath } from './paths.ts';
 export { pathTitle, playPath } from './play.ts';
 export type { Path, PlayedStep, Position } from './play.ts';
+export { transitionTable } from './transition-table.ts';

@@ -6,6 +6,7 @@
  * either direction.
  */
 import type { AnyEventObject, AnyStateMachine, ContextFrom, EventFromLogic, InputFrom } from 'xstate';
+import { branchesOf, stateNodes } from './chart.ts';
 import type { TransitionRef } from './chart.ts';
 
 export interface Unreachable extends TransitionRef {
@@ -36,4 +37,10 @@ export function modelOf<Machine extends AnyStateMachine>(
 ): MachineModel {
   const { events, inputs = [undefined], project = (context) => context, unreachable = [] } = examples;
   return { machine, inputs, events, project: project as (context: unknown) => unknown, unreachable };
+}
+
+/** Every type of event that a chart may meet: those of its model, and those that it waits for itself. */
+export function eventTypesOf({ machine, events }: MachineModel): string[] {
+  const awaited = stateNodes(machine).flatMap((node) => branchesOf(node).map(([descriptor]) => descriptor));
+  return [...new Set([...events.map(({ type }) => type), ...awaited])];
 }

@@ -9,7 +9,8 @@ import { getNextTransitions } from 'xstate';
 import type { AnyEventObject, AnyMachineSnapshot } from 'xstate';
 import { getAdjacencyMap, getShortestPaths } from 'xstate/graph';
 import type { AdjacencyMap, SerializedSnapshot, TraversalOptions } from 'xstate/graph';
-import { branchesOf, stateNodes, statePath, transitionName, transitionRefs } from './chart.ts';
+import { stateNodes, statePath, transitionName, transitionRefs } from './chart.ts';
+import { eventTypesOf } from './model.ts';
 import type { MachineModel, Unreachable } from './model.ts';
 import { pathTitle, playPath, positionOf } from './play.ts';
 import type { Path, PlayedStep, Position } from './play.ts';
@@ -43,13 +44,10 @@ export interface PathReport {
 }
 
 /** The model's events, and those that the chart sends to itself: of delays and of what it invokes. */
-function eventsOf({ machine, events }: MachineModel): AnyEventObject[] {
-  const given = new Set(events.map(({ type }) => type));
-  const descriptors = new Set(
-    stateNodes(machine).flatMap((node) => branchesOf(node).map(([descriptor]) => descriptor)),
-  );
-  const own = [...descriptors].filter((type) => /^xstate\.(after|done\.actor|error\.actor)\./.test(type));
-  return [...events, ...own.filter((type) => !given.has(type)).map((type) => ({ type }))];
+function eventsOf(model: MachineModel): AnyEventObject[] {
+  const given = new Set(model.events.map(({ type }) => type));
+  const own = eventTypesOf(model).filter((type) => /^xstate\.(after|done\.actor|error\.actor)\./.test(type));
+  return [...model.events, ...own.filter((type) => !given.has(type)).map((type) => ({ type }))];
 }
 
 /** Events of the chart to itself come only where they are awaited; everything else may come at any time. */
