@@ -42,7 +42,7 @@ export function createOutput(stream: Writable, waitingBytesMax = WAITING_BYTES_M
       return count;
     },
     flush(timeoutMs) {
-      if (broken || stream.destroyed || stream.writableLength === 0) return Promise.resolve();
+      if (stream.writableLength === 0) return Promise.resolve();
       return new Promise((resolve) => {
         const timer = setTimeout(resolve, timeoutMs);
         stream.write('', () => {
