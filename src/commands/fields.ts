@@ -3,13 +3,11 @@
  * change a value. State: none.
  */
 import { z } from 'zod';
+import { hasControlCharacters } from '../protocol/envelope.ts';
 import { field, textField } from '../protocol/field.ts';
 
 const MESSAGE_CHARS_MAX = 200_000;
 const NAME_CHARS_MAX = 256;
-
-/** C0 and DEL. */
-const CONTROL_CHARACTER = /[\u0000-\u001f\u007f]/;
 
 /** A string that is there and not empty; `more` is asked last. */
 function requiredText(charsMax: number, more?: (text: string) => string | undefined) {
@@ -22,7 +20,7 @@ function requiredText(charsMax: number, more?: (text: string) => string | undefi
 
 /** Names are shown in lists and logs: one line. */
 export const nameField = requiredText(NAME_CHARS_MAX, (name) =>
-  CONTROL_CHARACTER.test(name) ? 'Must not contain control characters' : undefined,
+  hasControlCharacters(name) ? 'Must not contain control characters' : undefined,
 );
 
 /** Any array. Its items are not walked, so a long one costs nothing. */

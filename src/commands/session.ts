@@ -57,7 +57,7 @@ export const createSession = openingCommand({
     labels: z.optional(labels),
     input: z.optional(engineInput),
   },
-  decide(frame, server) {
+  decide(frame) {
     if (frame['ttl'] !== undefined) return refuse('UNSUPPORTED', "This server does not support 'ttl' of a session");
     const { engine = frame.kind, input, name, cwd, labels } = frame;
     const spec: SessionSpec = {
@@ -69,7 +69,7 @@ export const createSession = openingCommand({
     };
     return {
       do: 'open',
-      sessionId: frame.sessionId ?? server.newSessionId(),
+      sessionId: frame.sessionId,
       spec,
       respond: (session) => ({ sessionId: session.id, sessionInfo: sessionInfo(session) }),
     };

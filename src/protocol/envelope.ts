@@ -28,6 +28,11 @@ export function isNotBlank(text: string): boolean {
   return (first > 32 && first < 127) || /\S/.test(text);
 }
 
+/** C0 and DEL. */
+export function hasControlCharacters(text: string): boolean {
+  return /[\u0000-\u001f\u007f]/.test(text);
+}
+
 /** A string with something in it, of at most 256 characters; `more` is asked last. */
 function identifier(error: string, tooLong = TOO_LONG, more?: (text: string) => string | undefined) {
   return textField(error, ID_CHARS_MAX, (text) => {
@@ -73,6 +78,11 @@ const noSessionVersion = field<never>({ not: {} }, (value) =>
   [...(isVersion(value) ? [] : [VERSION]), NO_VERSION].map((message) => ({ path: [], message })),
 );
 
+/** No session can have such a name; refused at once, it reaches no log and no index that might take it for something else. */
+function targetProblem(id: string): string | undefined {
+  return hasControlCharacters(id) ? 'Must not contain control characters' : undefined;
+}
+
 /** Of an id that a client gives to a new session. */
 function sessionIdProblem(id: string): string | undefined {
   if (!/^[a-zA-Z0-9_.-]+$/.test(id))
@@ -104,11 +114,11 @@ const unversioned = { ...common, ifSessionVersion: z.optional(noSessionVersion),
 /** Envelopes by what a command is addressed to. */
 export const envelopes = {
   /** A command of a session. */
-  session: { ...versioned, sessionId: identifier(TARGET_TEXT) },
+  session: { ...versioned, sessionId: identifier(TARGET_TEXT, TOO_LONG, targetProblem) },
   /** Ends a session. */
-  deletion: { ...versioned, sessionId: identifier(REQUIRED_TEXT) },
+  deletion: { ...versioned, sessionId: identifier(REQUIRED_TEXT, TOO_LONG, targetProblem) },
   /** Concerns a session and the connection that asks, and changes no session. */
-  attachment: { ...unversioned, sessionId: identifier(REQUIRED_TEXT) },
+  attachment: { ...unversioned, sessionId: identifier(REQUIRED_TEXT, TOO_LONG, targetProblem) },
   /** May name the session that it makes. */
   creation: {
     ...unversioned,

@@ -14,9 +14,9 @@ describe('create_session', () => {
     });
   });
 
-  it('leaves out what was not said, and asks for an id', () => {
+  it('leaves out what was not said', () => {
     const decision = decide(createSession);
-    expect(decision).toMatchObject({ do: 'open', sessionId: 'made-up-id' });
+    expect(decision).toMatchObject({ do: 'open', sessionId: undefined });
     expect(decision.do === 'open' && decision.spec).toEqual({ engine: undefined });
   });
 

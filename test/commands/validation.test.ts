@@ -121,12 +121,14 @@ describe('the session that a command is for', () => {
     const frame = { type, message: 'm' };
     for (const sessionId of [undefined, '', '  ', 5, null]) expect(textOf({ ...frame, sessionId })).toBe(NEEDS_SESSION);
     expect(textOf({ ...frame, sessionId: chars(257) })).toBe('sessionId: Too long (max 256 chars)');
+    expect(textOf({ ...frame, sessionId: '\0server' })).toBe('sessionId: Must not contain control characters');
     expect(textOf({ ...frame, sessionId: 'no such session!' })).toBeUndefined();
   });
 
   it.each(['delete_session', 'switch_session', 'attach_session', 'detach_session'])('of %s', (type) => {
     for (const sessionId of [undefined, '', '  ', 5, null])
       expect(textOf({ type, sessionId })).toBe('sessionId: Required non-empty string');
+    expect(textOf({ type, sessionId: 'a\nb' })).toBe('sessionId: Must not contain control characters');
     expect(textOf({ type, sessionId: 'a.b' })).toBeUndefined();
   });
 
