@@ -94,7 +94,7 @@ export const errors = {
   DEPENDENCY_UNKNOWN: {
     meaning: 'A command in `dependsOn` is not known to the server.',
     action: 'Send the dependency first, then this command.',
-    retry: 'new id',
+    retry: 'same id',
   },
   DEPENDENCY_FAILED: {
     meaning: 'A command in `dependsOn` failed, so this one did not run.',
@@ -109,7 +109,7 @@ export const errors = {
   DEPENDENCY_SELF: {
     meaning: 'The command depends on itself.',
     action: 'Remove its own id from `dependsOn`.',
-    retry: 'new id',
+    retry: 'never',
   },
   SESSION_NOT_FOUND: {
     meaning: 'There is no session of this id.',
@@ -194,6 +194,11 @@ export const errors = {
   ENGINE_UNAVAILABLE: {
     meaning: 'The engine cannot be used: not installed, not configured, or gone.',
     action: 'Follow the text, or choose another engine.',
+    retry: 'new id',
+  },
+  INTERNAL_ERROR: {
+    meaning: 'A defect of the server; only this command was ended by it.',
+    action: 'Report it; then decide whether to try again.',
     retry: 'new id',
   },
   UNSUPPORTED: {
