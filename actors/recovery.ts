@@ -16,6 +16,7 @@ import type { CommandContract, Failure, Principal, RecoveredCommand, RecoverySum
 import type { ParsedCommand } from './ports.ts';
 import type { Router } from './router.ts';
 import type { Runtime } from './runtime.ts';
+import { timeout } from './session/deadlines.ts';
 import { closingEvents } from './session/evolve.ts';
 import { Session } from './session/session.ts';
 
@@ -198,9 +199,7 @@ export class Recovery {
     const command = this.#rebuild(accepted, known ? parsed : lost(accepted), principal);
     command.attempt = attempts;
     if (accepted.deadlineAt !== undefined && accepted.deadlineAt <= clock.now()) {
-      const tookMs = accepted.deadlineAt - accepted.at;
-      const error = `Command '${accepted.commandType}' timed out after ${tookMs}ms`;
-      this.#end(command, { ...failure('COMMAND_TIMEOUT', error), timedOut: true }, 'deadline passed');
+      this.#end(command, timeout(command, accepted.deadlineAt), 'deadline passed');
     } else if (!known) {
       this.#end(command, interrupted(accepted, 'this server does not know the command any more'), 'unknown command');
     } else if (attempts > 0) {

@@ -1,30 +1,145 @@
 /**
- * Whether a session can be opened, and what its opening is as facts.
+ * The opening of a session: the first work of its mailbox.
+ *
+ * It may take two waits: for the journal, which knows whether a session of this name was here before and where its chain
+ * ended, and for an engine that has to be loaded. State: volatile until the session is opened; a creation that had to wait for
+ * its engine was accepted by an entry and is taken up again after a restart.
  */
 import { sessionMachine } from '../../machines/session.ts';
 import type { Command } from '../command.ts';
+import { sessionLane } from '../entry.ts';
+import type { Intent } from '../host.ts';
 import { failure } from '../message.ts';
 import type { Decision, Failure } from '../message.ts';
-import type { Verdict } from '../outcomes.ts';
+import type { Outcomes } from '../outcomes.ts';
+import type { Engine } from '../ports.ts';
 import type { Runtime } from '../runtime.ts';
 import type { SessionOpened } from './event.ts';
 import { openSession } from './evolve.ts';
-import type { SessionState } from './session-state.ts';
+import { Session } from './session.ts';
 
 export type OpenDecision = Extract<Decision, { do: 'open' }>;
 
-export function openingProblem(
+/** What the mailbox does about an opening. */
+export interface OpeningOwner {
+  readonly id: string;
+  readonly epoch: string;
+  readonly perform: (intent: Intent) => void;
+  /** The session is there, or refused (undefined); what waited behind the creation goes on. */
+  opened(session: Session | undefined): void;
+  /** The engine has to be loaded: what waits behind the creation is told so. */
+  waits(command: Command): void;
+}
+
+export class Opening {
+  readonly command: Command;
+  readonly #decision: OpenDecision;
+  readonly #runtime: Runtime;
+  readonly #outcomes: Outcomes;
+  readonly #owner: OpeningOwner;
+  readonly #engine: Engine;
+  #session: Session | undefined;
+  #over = false;
+
+  constructor(
+    runtime: Runtime,
+    outcomes: Outcomes,
+    owner: OpeningOwner,
+    engine: Engine,
+    command: Command,
+    decision: OpenDecision,
+  ) {
+    this.#runtime = runtime;
+    this.#outcomes = outcomes;
+    this.#owner = owner;
+    this.#engine = engine;
+    this.command = command;
+    this.#decision = decision;
+  }
+
+  begin(): void {
+    const { journal, writer } = this.#runtime;
+    const lane = sessionLane(this.#owner.id);
+    if (writer.knows(lane)) {
+      this.#proceed();
+      return;
+    }
+    journal.head(lane).then(
+      (laneSeq) => {
+        if (!writer.knows(lane)) writer.adopt(lane, laneSeq);
+        this.#proceed();
+      },
+      (error: unknown) => this.refuse(failure('JOURNAL_UNAVAILABLE', `The journal can not be read: ${String(error)}`)),
+    );
+  }
+
+  /** Loads the engine; called when the acceptance of the creation is durable. */
+  prepare(): void {
+    this.#engine.prepare().then(
+      () => this.#open(),
+      (error: unknown) => {
+        this.refuse(failure('ENGINE_UNAVAILABLE', error instanceof Error ? error.message : String(error)));
+      },
+    );
+  }
+
+  /** Ends the opening without a session: its timeout, a drain, or an engine that can not be had. */
+  refuse(outcome: Failure): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#session?.tell({ type: 'opening.failed' });
+    this.#session?.stop();
+    this.#outcomes.settle(this.command, { outcome }, undefined);
+    this.#owner.opened(undefined);
+  }
+
+  #proceed(): void {
+    if (this.#over) return;
+    this.#session = new Session(this.#runtime, this.#owner.id, this.#engine.kind, this.#owner.perform);
+    if (this.#engine.ready) {
+      this.#open();
+      return;
+    }
+    this.#owner.waits(this.command);
+    this.#session.tell({ type: 'engine.awaited' });
+  }
+
+  #open(): void {
+    if (this.#over) return;
+    this.#over = true;
+    const { spec, respond } = this.#decision;
+    const at = this.#runtime.clock.now();
+    const fact: SessionOpened = {
+      type: 'session.opened',
+      sessionId: this.#owner.id,
+      epoch: this.#owner.epoch,
+      owner: this.command.principal.id,
+      engine: this.#engine.kind,
+      input: spec.input ?? null,
+      name: spec.name ?? null,
+      cwd: spec.cwd ?? null,
+      labels: spec.labels ?? null,
+      machineVersion: sessionMachine.version ?? '',
+    };
+    const data = respond(openSession(fact, at));
+    const notice = { type: 'session_created', data };
+    const session = this.#session!;
+    this.#outcomes.settle(this.command, { outcome: { success: true, data }, facts: [fact], at, notice }, session);
+    this.#owner.opened(session);
+  }
+}
+
+/** Why a session can't be opened, or the engine that it is opened with. */
+export function findEngine(
   runtime: Runtime,
   decision: OpenDecision,
-  existing: SessionState | undefined,
   sessionId: string,
+  existing: Session | undefined,
   sessionCount: number,
-): Failure | undefined {
+): Failure | Engine {
   if (existing !== undefined) return failure('SESSION_EXISTS', `Session ${sessionId} already exists`);
   const { sessionsMax } = runtime.limits;
-  if (sessionCount >= sessionsMax) {
-    return failure('SESSION_LIMIT', `Session limit reached (${sessionsMax} sessions)`);
-  }
+  if (sessionCount >= sessionsMax) return failure('SESSION_LIMIT', `Session limit reached (${sessionsMax} sessions)`);
   const name = decision.spec.engine ?? runtime.defaultEngine;
   const engine = runtime.engines.get(name);
   if (engine === undefined) {
@@ -32,32 +147,7 @@ export function openingProblem(
     return failure('ENGINE_UNAVAILABLE', `There is no engine '${name}'; this server has: ${known}`);
   }
   const problem = engine.checkInput(decision.spec.input ?? null);
-  if (problem === undefined) return undefined;
+  if (problem === undefined) return engine;
   const details = [{ path: 'input', code: 'invalid_input', message: problem }];
   return failure('VALIDATION_FAILED', `Validation failed: input: ${problem}`, details);
-}
-
-export function openingVerdict(
-  runtime: Runtime,
-  command: Command,
-  decision: OpenDecision,
-  sessionId: string,
-  epoch: string,
-): Verdict {
-  const { spec } = decision;
-  const at = runtime.clock.now();
-  const fact: SessionOpened = {
-    type: 'session.opened',
-    sessionId,
-    epoch,
-    owner: command.principal.id,
-    engine: spec.engine ?? runtime.defaultEngine,
-    input: spec.input ?? null,
-    name: spec.name ?? null,
-    cwd: spec.cwd ?? null,
-    labels: spec.labels ?? null,
-    machineVersion: sessionMachine.version ?? '',
-  };
-  const data = decision.respond(openSession(fact, at));
-  return { outcome: { success: true, data }, facts: [fact], at, notice: { type: 'session_created', data } };
 }

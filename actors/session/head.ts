@@ -1,0 +1,37 @@
+/**
+ * What happens at the head of a lane before a command acts: does its session exist, is the version the expected one, and what
+ * does its handler say.
+ */
+import type { Command } from '../command.ts';
+import { failure } from '../message.ts';
+import type { Decision, Failure, SessionView } from '../message.ts';
+import type { Runtime } from '../runtime.ts';
+
+/** Why the command can't act on the session as it is, if so. */
+export function headRefusal(command: Command, sessionId: string, state: SessionView | undefined): Failure | undefined {
+  if (command.dependencyFailure !== undefined) return command.dependencyFailure;
+  const expected = command.ifSessionVersion;
+  if (command.contract.target !== 'session') return undefined;
+  if (state === undefined) {
+    const suffix = expected === undefined ? '' : ` for ifSessionVersion=${expected}`;
+    return failure('SESSION_NOT_FOUND', `Session ${sessionId} not found${suffix}`);
+  }
+  if (expected === undefined || expected === state.version) return undefined;
+  const error = `Session version mismatch: expected ${expected}, got ${state.version}`;
+  return failure('VERSION_MISMATCH', error, { expected, actual: state.version });
+}
+
+/** Asks the handler. It is pure: when it throws, nothing has happened, and the command alone has failed. */
+export function decide(runtime: Runtime, command: Command, state: SessionView | undefined): Decision {
+  const { contract, frame } = command;
+  const { server, telemetry } = runtime;
+  try {
+    if (contract.target === 'server') return contract.decide(frame, server);
+    return contract.decide(frame, state, server);
+  } catch (error) {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    const { commandId } = command;
+    telemetry.observe({ level: 'error', message: 'command handler threw', error: text, commandId });
+    return { do: 'settle', outcome: failure('INTERNAL_ERROR', `The handler of '${contract.type}' failed`) };
+  }
+}

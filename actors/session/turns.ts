@@ -1,0 +1,136 @@
+/**
+ * The turn that holds a session's work lane: started, nudged, completed, or ended from outside.
+ *
+ * A turn that is ended from outside has its outcome at once; the lane stays held until the engine has let go. State: durable,
+ * but for the run itself.
+ */
+import type { Command } from '../command.ts';
+import { failure } from '../message.ts';
+import type { Failure, Json, RunningTurn } from '../message.ts';
+import type { Outcomes } from '../outcomes.ts';
+import type { Engine, TurnResult } from '../ports.ts';
+import type { Runtime } from '../runtime.ts';
+import { closingEvents } from './evolve.ts';
+import type { QueueMode } from './event.ts';
+import type { Session } from './session.ts';
+import { TurnRun } from './turn-run.ts';
+
+export class Turns {
+  readonly #runtime: Runtime;
+  readonly #outcomes: Outcomes;
+  /** The engine has let go; the turn was ended from outside before if there is a result to tell. */
+  readonly #onReleased: (commandId: string, result: TurnResult | undefined) => void;
+  #run: TurnRun | undefined;
+
+  constructor(
+    runtime: Runtime,
+    outcomes: Outcomes,
+    onReleased: (commandId: string, result: TurnResult | undefined) => void,
+  ) {
+    this.#runtime = runtime;
+    this.#outcomes = outcomes;
+    this.#onReleased = onReleased;
+  }
+
+  /** The command of the running turn; undefined as soon as it has its outcome. */
+  get command(): Command | undefined {
+    return this.#run?.command.outcome === undefined ? this.#run?.command : undefined;
+  }
+
+  /** What those who attach in the middle get to see of it. */
+  get running(): RunningTurn | undefined {
+    const { command } = this;
+    if (command === undefined) return undefined;
+    const { commandId } = command;
+    const partial = this.#run?.partial;
+    const text = partial?.text ?? '';
+    return partial?.truncated === true ? { commandId, text, truncated: true } : { commandId, text };
+  }
+
+  /** Messages that the running turn has not taken yet. */
+  get undelivered(): number {
+    return this.#run?.undelivered.length ?? 0;
+  }
+
+  /** Records the start. The engine is called when that is durable. */
+  start(session: Session, engine: Engine, command: Command, input: Json): void {
+    const { steers, followUps } = session.state!;
+    command.attempt += 1;
+    const opening = { input, steers, followUps };
+    const run = new TurnRun(this.#runtime, session, engine, command, opening, (result) =>
+      this.#returned(session, run, result),
+    );
+    this.#run = run;
+    session.record({
+      kind: 'command.started',
+      commandId: command.commandId,
+      sessionId: session.id,
+      acceptedOffset: command.acceptedOffset,
+      attempt: command.attempt,
+      content: { turn: input },
+    });
+    command.started = true;
+    const { frames, subscriptions } = this.#runtime;
+    this.#outcomes.hold(command.origin, session.lastBatch, () => {
+      subscriptions.announceLifecycle(frames.started(command), command.origin);
+    });
+    this.#outcomes.answerEarly(command, session.lastBatch);
+  }
+
+  /** The start is durable. */
+  call(): void {
+    this.#run?.start();
+  }
+
+  /** The end is durable. */
+  signal(): void {
+    this.#run?.abort(this.#runtime.limits.drainMs);
+  }
+
+  /** A message for the running turn was recorded: it goes to the engine once it is durable. */
+  nudge(session: Session, mode: QueueMode, message: Json): void {
+    const run = this.#run;
+    if (run === undefined) return;
+    run.nudge(mode, message);
+    this.#runtime.releases.hold(session.lastBatch, () => run.deliver());
+  }
+
+  /** Ends the running turn from outside. */
+  interrupt(session: Session, outcome: Failure): void {
+    const run = this.#run;
+    if (run === undefined || this.command === undefined) return;
+    if (!session.commandCan(outcome.timedOut === true ? 'command.timedOut' : 'command.cancelled')) return;
+    const events = closingEvents(session.state!, outcome.error, run.partial?.snapshot());
+    run.close();
+    const facts = [{ type: 'queue.cleared' } as const];
+    this.#outcomes.settle(run.command, { outcome, events, facts, interrupted: true }, session);
+  }
+
+  #returned(session: Session, run: TurnRun, result: TurnResult): void {
+    this.#run = undefined;
+    const interrupted = run.command.outcome !== undefined;
+    if (!interrupted) this.#complete(session, run, result);
+    this.#onReleased(run.command.commandId, interrupted ? result : undefined);
+  }
+
+  #complete(session: Session, run: TurnRun, result: TurnResult): void {
+    const completed = result.status === 'completed';
+    const outcome = completed
+      ? ({ success: true } as const)
+      : failure(result.errorCode ?? 'ENGINE_FAILED', result.message, { kind: result.kind });
+    if (!completed) this.#report(run.command, result.message);
+    if (!session.commandCan(completed ? 'command.succeeded' : 'command.failed')) return;
+    // A message that came too late for the engine waits for the next turn.
+    const facts = run.undelivered.map(({ mode, message }) => ({ type: 'message.queued', mode, message }) as const);
+    const events = closingEvents(session.state!, 'The engine ended the turn', run.partial?.snapshot());
+    run.close();
+    const resume = result.resume === undefined ? {} : { resume: result.resume };
+    this.#outcomes.settle(run.command, { outcome, events, facts, ...resume }, session);
+  }
+
+  #report(command: Command, error: string): void {
+    const { commandId, sessionId } = command;
+    const ids = sessionId === undefined ? { commandId } : { commandId, sessionId };
+    this.#runtime.telemetry.observe({ level: 'warn', message: 'turn failed', error, ...ids });
+  }
+}
