@@ -4,7 +4,7 @@
  * State: durable where an entry was written for it, else gone with the process before anyone was told anything.
  */
 import type { Connection } from './connection.ts';
-import type { CommandContract, CommandFrame, Outcome, Principal } from './message.ts';
+import type { CommandContract, CommandFrame, Failure, Outcome, Principal } from './message.ts';
 import type { CommandRef, ParsedCommand } from './ports.ts';
 import type { Timer } from './timer-wheel.ts';
 
@@ -58,7 +58,7 @@ export class Command implements CommandRef {
   /** How many of its dependencies have no outcome yet. */
   unresolved = 0;
   /** Why a dependency will never be satisfied. */
-  dependencyFailure: Outcome | undefined;
+  dependencyFailure: Failure | undefined;
   dependents: ((dependency: Command) => void)[] | undefined;
   outcome: Outcome | undefined;
 
