@@ -14,7 +14,9 @@ function raised(): { file: string; code: string }[] {
   const files = globSync('{actors,src}/**/*.ts', { cwd: root });
   return files.flatMap((file) => {
     const source = readFileSync(`${root}/${file}`, 'utf8');
-    const calls = source.matchAll(/\b(?:failure|refusal|refuse|refuseOffences)\(\s*'([A-Z_]+)'|errorCode: '([A-Z_]+)'/g);
+    const calls = source.matchAll(
+      /\b(?:failure|refusal|refuse|refuseOffences)\(\s*'([A-Z_]+)'|errorCode: '([A-Z_]+)'/g,
+    );
     return [...calls].map((call) => ({ file, code: call[1] ?? call[2] ?? '' }));
   });
 }
