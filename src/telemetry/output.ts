@@ -12,6 +12,8 @@ export interface Output {
   /** Lines dropped since the last call. */
   takeLost(): number;
   readonly hasRoom: boolean;
+  /** Bytes that the reader has not taken. */
+  readonly waitingBytes: number;
   /** Waits until the reader has taken everything, at most `timeoutMs`. */
   flush(timeoutMs: number): Promise<void>;
 }
@@ -31,6 +33,9 @@ export function createOutput(stream: Writable, waitingBytesMax = WAITING_BYTES_M
   return {
     get hasRoom() {
       return hasRoom();
+    },
+    get waitingBytes() {
+      return stream.writableLength;
     },
     write(line) {
       if (hasRoom()) stream.write(line);

@@ -1,0 +1,102 @@
+/**
+ * The commands of `troupe`, and how their problems are told: one line on stderr that names what is wrong and what would be
+ * right, and an exit code that a script can tell apart.
+ */
+import { Command, CommanderError } from 'commander';
+import { JournalRefused } from '../../actors/ports.ts';
+import { defaultConfig } from '../config.ts';
+import { nearest } from '../config-keys.ts';
+import { ConfigError } from '../config-sources.ts';
+import { StartRefused } from '../server.ts';
+import { exitCodes, exitCodeTable } from './exit-codes.ts';
+import { commanderOptions, flagValues, plannedOption } from './options.ts';
+import { serve } from './serve.ts';
+import { packageVersion } from './version.ts';
+
+type Found = Readonly<Record<string, string | boolean>>;
+
+/** Commands of later versions. */
+const PLANNED = 'verify history replay export backup restore paths diagram inspect token'.split(' ');
+
+/** A command line that means nothing here. */
+class UsageError extends Error {}
+
+/** Never rejects: what goes wrong is told and becomes the process's exit code. */
+export async function runProgram(argv: readonly string[]): Promise<void> {
+  try {
+    checkCommand(argv[0]);
+    await createProgram().parseAsync(argv, { from: 'user' });
+  } catch (error) {
+    const { lines, exitCode } = refusalOf(error);
+    for (const line of lines) process.stderr.write(`troupe: ${line}\n`);
+    process.exitCode = exitCode;
+  }
+}
+
+function createProgram(): Command {
+  const program = new Command('troupe')
+    .description('Durable actor runtime and server for long-lived agent sessions.')
+    .version(packageVersion, '--version', 'print the version')
+    .helpOption('--help', 'print this help')
+    .helpCommand(false)
+    .configureOutput({ outputError: () => undefined })
+    .exitOverride();
+
+  const server = program
+    .command('serve', { isDefault: true })
+    .description('serve clients until told to stop (the default command)')
+    .action((found: Found) => serve({ flags: flagValues(found), file: found['config'] as string | undefined }));
+  for (const option of commanderOptions()) server.addOption(option);
+
+  program
+    .command('config')
+    .description('show the configuration')
+    .option('--print-default', 'print all keys with their defaults, as a file for --config')
+    .action(({ printDefault }: Found) => {
+      if (printDefault !== true) throw new UsageError('"config" needs --print-default');
+      process.stdout.write(`${JSON.stringify(defaultConfig, null, 2)}\n`);
+    });
+
+  for (const command of program.commands)
+    command.helpOption('--help', 'print this help').copyInheritedSettings(program);
+  const options = server.createHelp().visibleOptions(server);
+  const width = Math.max(...options.map(({ flags }) => flags.length)) + 2;
+  const rows = options.map(({ flags, description }) => `  ${flags.padEnd(width)}${description}`);
+  return program.addHelpText(
+    'after',
+    `\nOptions of serve (the command line counts more than the environment, that more than the file):\n${rows.join('\n')}\n\n` +
+      `Exit codes:\n  ${exitCodeTable()}`,
+  );
+}
+
+/** Without this the default command would take a misspelt one for its own argument. */
+function checkCommand(name: string | undefined): void {
+  if (name === undefined || name.startsWith('-')) return;
+  const known = ['serve', 'config'];
+  if (known.includes(name)) return;
+  if (PLANNED.includes(name)) throw new UsageError(`"${name}" is planned and not part of this version yet`);
+  throw new UsageError(
+    `there is no command "${name}"; the nearest one is "${nearest(name, known)}" (see troupe --help)`,
+  );
+}
+
+function refusalOf(error: unknown): { lines: readonly string[]; exitCode: number } {
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return { lines: [], exitCode: exitCodes.done };
+    return { lines: [usageLine(error)], exitCode: exitCodes.usage };
+  }
+  if (error instanceof UsageError) return { lines: [error.message], exitCode: exitCodes.usage };
+  if (error instanceof ConfigError) return { lines: error.problems, exitCode: exitCodes.usage };
+  if (error instanceof StartRefused) return { lines: [error.message], exitCode: exitCodes[error.reason] };
+  if (error instanceof JournalRefused) return { lines: [error.message], exitCode: exitCodes.journal };
+  // A defect: its place is worth more than brevity.
+  return { lines: [String((error as Error).stack ?? error)], exitCode: exitCodes.failed };
+}
+
+/** Commander's message as one line, and better where more is known. */
+function usageLine({ message }: CommanderError): string {
+  const flag = /unknown option '(--[^'=]+)/.exec(message)?.[1];
+  const planned = flag === undefined ? undefined : plannedOption(flag);
+  if (planned !== undefined) return `${flag}: ${planned}`;
+  return `${message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ')} (see troupe --help)`;
+}

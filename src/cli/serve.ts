@@ -1,0 +1,95 @@
+/**
+ * `troupe serve`: runs one server as this process, from its options to its exit code.
+ *
+ * What keeps it from starting is thrown and told by the program; from then on the log tells. The process ends with 0 when
+ * it was told to stop and has drained, at once with 128 + N at a second signal N, and with 1 and one fatal line when it
+ * can't go on. State: volatile.
+ */
+import { writeSync } from 'node:fs';
+import { constants } from 'node:os';
+import { loadConfig, type ConfigSources } from '../config-sources.ts';
+import { createServer } from '../server.ts';
+import { createBus, type Level } from '../telemetry/bus.ts';
+import { createLogger, type LogLevel } from '../telemetry/logger.ts';
+import { createOutput, type Output } from '../telemetry/output.ts';
+import { exitCodes } from './exit-codes.ts';
+import { createStopSignals } from './stop-signals.ts';
+import { welcome } from './welcome.ts';
+
+/** How long the end of the process waits for a slow reader of its log. */
+const FLUSH_TIMEOUT_MS = 1_000;
+
+export async function serve(sources: Omit<ConfigSources, 'environment'>): Promise<void> {
+  const { config, warnings } = loadConfig({ ...sources, environment: process.env });
+  const { stdout } = process;
+  const terminal = stdout.isTTY && !process.env['CI'];
+  const output = createOutput(stdout);
+  const logger = createLogger(output, {
+    level: config.logLevel,
+    pretty: terminal,
+    color: terminal && stdout.hasColors(),
+  });
+  const bus = createBus();
+  const level = busLevel(config.logLevel);
+  if (level !== undefined) bus.subscribe(level, (observation) => logger.write(observation));
+
+  function fail(message: string, error: unknown): never {
+    logger.fatal(message, error);
+    // Nobody waits here: what is wrong must not go on. Lines that a slow reader has not taken are lost, this one is not.
+    if (output.waitingBytes > 0) writeSync(process.stderr.fd, `troupe: fatal: ${message}: ${String(error)}\n`);
+    process.exit(exitCodes.failed);
+  }
+  process.on('uncaughtException', (error) => fail('uncaught exception', error));
+  process.on('unhandledRejection', (reason) => fail('unhandled rejection', reason));
+  // A terminal that closes takes both streams along; stdout has its own guard.
+  process.stderr.on('error', () => undefined);
+
+  const server = createServer(config, {
+    telemetry: bus,
+    onFatal: (error) => fail('the journal cannot be written', error),
+  });
+
+  const stop = createStopSignals(() => performance.now(), {
+    first(signal) {
+      bus.observe({ level: 'info', message: 'stopping', signal });
+      server.stop().then(
+        () => {
+          bus.observe({ level: 'info', message: 'stopped' });
+          void exit(output, exitCodes.done);
+        },
+        (error: unknown) => fail('the server did not stop in order', error),
+      );
+    },
+    second: (signal) => process.exit(128 + constants.signals[signal]),
+  });
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+
+  for (const warning of warnings) bus.observe({ level: 'warn', message: warning });
+  const { host, port, url, recovery } = await server.start();
+  const { engine, dataDir, journal } = config;
+  bus.observe({
+    level: 'info',
+    message: 'listening',
+    host,
+    port,
+    url,
+    engine,
+    journal: recovery.journal,
+    durable: recovery.durable,
+    sessions: recovery.sessions,
+    recoveredInFlight: recovery.classified.length,
+    requeued: recovery.requeued,
+  });
+  if (terminal) output.write(welcome({ host, port, engine, data: journal.kind === 'memory' ? 'in memory' : dataDir }));
+}
+
+async function exit(output: Output, code: number): Promise<void> {
+  await output.flush(FLUSH_TIMEOUT_MS);
+  process.exit(code);
+}
+
+/** From where on the log listens; fatal lines do not come over the bus. */
+function busLevel(level: LogLevel): Level | undefined {
+  return level === 'fatal' || level === 'silent' ? undefined : level;
+}

@@ -1,0 +1,9 @@
+/**
+ * The public API: a server to embed, its configuration, and the ports that an embedding program can fill itself.
+ */
+export { createServer, StartRefused } from './server.ts';
+export type { Server, ServerParts, StartedServer } from './server.ts';
+export { checkConfig, defaultConfig } from './config.ts';
+export type { Config, ConfigInput, ConfigIssue } from './config.ts';
+export { JournalRefused } from '../actors/ports.ts';
+export type { Clock, Engine, Ids, Journal, Observation, Telemetry } from '../actors/ports.ts';

@@ -1,0 +1,224 @@
+/**
+ * The composition root: where ports meet their implementations and the parts start and stop in order.
+ *
+ * Start: the default engine, the listener, the journal with its recovery. The address is taken before the journal is
+ * touched, so that a busy port leaves no trace on the disk; who connects before recovery is over waits for its greeting.
+ * Stop is the reverse. State: volatile; everything durable is behind the journal.
+ */
+import { once } from 'node:events';
+import type { Server as HttpServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Limits } from '../actors/limits.ts';
+import type { Principal, RecoverySummary } from '../actors/message.ts';
+import type { Clock, Engine, Ids, Journal, Telemetry } from '../actors/ports.ts';
+import { createSystem } from '../actors/system.ts';
+import { packageVersion } from './cli/version.ts';
+import { createClock } from './clock.ts';
+import { catalog } from './commands/catalog.ts';
+import { createGreeting } from './commands/greeting.ts';
+import { createIntake } from './commands/intake.ts';
+import { createRegistry } from './commands/registry.ts';
+import { isLoopback, type Config } from './config.ts';
+import { createEchoEngine } from './engines/echo.ts';
+import { createPiEngine } from './engines/pi.ts';
+import { createScriptedEngine } from './engines/scripted.ts';
+import { createIds } from './ids.ts';
+import { fingerprint } from './journal/fingerprint.ts';
+import { createMemoryJournal } from './journal/memory.ts';
+import { createSqliteJournal } from './journal/sqlite.ts';
+import { frames } from './protocol/frames.ts';
+import { createBus } from './telemetry/bus.ts';
+import { createHttpListener, urlOf } from './transports/http.ts';
+import { createWebSocketTransport } from './transports/websocket.ts';
+
+export interface Server {
+  /** @throws StartRefused or JournalRefused; everything is closed again then. */
+  start(): Promise<StartedServer>;
+  /** Drains, closes everything, and settles when nothing of the server is left. Idempotent. */
+  stop(): Promise<void>;
+}
+
+export interface StartedServer {
+  readonly host: string;
+  readonly port: number;
+  readonly url: string;
+  readonly recovery: RecoverySummary;
+}
+
+/** Parts that an embedding program or a test replaces. */
+export interface ServerParts {
+  readonly clock?: Clock;
+  readonly ids?: Ids;
+  readonly journal?: Journal;
+  readonly engines?: readonly Engine[];
+  readonly telemetry?: Telemetry;
+  /** The journal can't be written any more: the process has to end. The default throws, which ends it. */
+  readonly onFatal?: (error: Error) => void;
+}
+
+/** A refusal to start, in one line that names what is in the way and the remedy. No data was touched. */
+export class StartRefused extends Error {
+  override readonly name = 'StartRefused';
+  readonly reason: 'address' | 'engine';
+
+  constructor(reason: 'address' | 'engine', message: string, cause?: unknown) {
+    super(message, { cause });
+    this.reason = reason;
+  }
+}
+
+/** As long as there is no authentication, whoever reaches the loopback address is the operator. */
+const LOCAL_PRINCIPAL: Principal = { id: 'local', scopes: ['observe', 'drive', 'approve', 'exec', 'operate'] };
+
+export function createServer(config: Config, parts: ServerParts = {}): Server {
+  const clock = parts.clock ?? createClock();
+  const telemetry = parts.telemetry ?? createBus();
+  const journal = parts.journal ?? createJournal(config);
+  const engines = parts.engines ?? createEngines(config);
+  const { connectionsMax, frameBytesMax } = config.limits;
+  const isOwnHost = (hostname: string): boolean => isLoopback(hostname) || hostname === config.host.toLowerCase();
+
+  const registry = createRegistry(catalog);
+  const system = createSystem(
+    {
+      clock,
+      ids: parts.ids ?? createIds(),
+      journal,
+      engines,
+      frames,
+      intake: createIntake({ registry, frameBytesMax }),
+      telemetry,
+      fingerprint,
+      greeting: createGreeting({
+        transports: ['websocket'],
+        commands: registry.types,
+        engines: engines.map(({ kind }) => kind),
+        limits: config.limits,
+      }),
+    },
+    {
+      serverVersion: packageVersion,
+      defaultEngine: config.engine,
+      limits: limitsOf(config),
+      onFatal: parts.onFatal ?? rethrow,
+    },
+  );
+  const listener = createHttpListener({ connectionsMax, isOwnHost });
+  const webSockets = createWebSocketTransport(
+    listener,
+    { reception: system, clock, telemetry },
+    { connectionsMax, frameBytesMax, heartbeat: config.heartbeat, isOwnHost, principal: LOCAL_PRINCIPAL },
+  );
+
+  let starting: Promise<StartedServer> | undefined;
+  let stopping: Promise<void> | undefined;
+
+  async function start(): Promise<StartedServer> {
+    try {
+      await prepare(engines.find(({ kind }) => kind === config.engine));
+      const address = await listen(listener, config);
+      // Trouble with a single accept (no file descriptor left) must not end the process.
+      listener.on('error', (error) => telemetry.observe({ level: 'error', message: 'the listener failed', error }));
+      const recovery = await system.start();
+      return { host: address.address, port: address.port, url: urlOf(address, 'http'), recovery };
+    } catch (error) {
+      await closeTransports();
+      for (const engine of engines) await engine.close();
+      await journal.close();
+      throw error;
+    }
+  }
+
+  async function stop(): Promise<void> {
+    const started = await starting?.then(
+      () => true,
+      () => false,
+    );
+    // A start that was refused has closed everything itself.
+    if (started === false) return;
+    try {
+      if (started === true) await system.drain();
+    } finally {
+      await closeTransports();
+    }
+  }
+
+  async function closeTransports(): Promise<void> {
+    await webSockets.stop();
+    if (!listener.listening) return;
+    const closed = once(listener, 'close');
+    listener.close();
+    listener.closeAllConnections();
+    await closed;
+  }
+
+  return {
+    start: () => (starting ??= start()),
+    stop: () => (stopping ??= stop()),
+  };
+}
+
+function createJournal({ journal, dataDir }: Config): Journal {
+  return journal.kind === 'memory' ? createMemoryJournal() : createSqliteJournal({ dataDir });
+}
+
+function createEngines({ allowCrash, dataDir, pi }: Config): Engine[] {
+  return [
+    createEchoEngine(),
+    createScriptedEngine({ allowCrash }),
+    createPiEngine({
+      dataDir,
+      ...(pi.modulePath !== null && { modulePath: pi.modulePath }),
+      ...(pi.agentDir !== null && { agentDir: pi.agentDir }),
+    }),
+  ];
+}
+
+function limitsOf({ limits, timeouts, idempotency, recovery, supervision }: Config): Limits {
+  return {
+    ...limits,
+    ...timeouts,
+    idempotencyEntriesMax: idempotency.entriesMax,
+    idempotencyCacheBytesMax: idempotency.cacheBytesMax,
+    attemptsMax: supervision.attemptsMax,
+    requeue: recovery.requeue,
+  };
+}
+
+/** The engine of sessions that name none has to be there; others are loaded when a session asks for them. */
+async function prepare(engine: Engine | undefined): Promise<void> {
+  if (engine === undefined || engine.ready) return;
+  try {
+    await engine.prepare();
+  } catch (error) {
+    throw new StartRefused('engine', `engine ${engine.kind}: ${(error as Error).message}`, error);
+  }
+}
+
+async function listen(listener: HttpServer, { host, port }: Config): Promise<AddressInfo> {
+  listener.listen({ host, port });
+  try {
+    await once(listener, 'listening');
+  } catch (error) {
+    throw new StartRefused('address', addressProblem(error as NodeJS.ErrnoException, host, port), error);
+  }
+  const address = listener.address() as AddressInfo;
+  // A name is what the resolver says it is.
+  if (isLoopback(address.address)) return address;
+  const problem = `host ${host} means ${address.address} here, which other machines can reach: use 127.0.0.1 or ::1`;
+  throw new StartRefused('address', problem);
+}
+
+function addressProblem({ code = '', message }: NodeJS.ErrnoException, host: string, port: number): string {
+  const another = 'choose another port with --port (0 takes a free one)';
+  if (code === 'EADDRINUSE')
+    return `port ${port} on ${host} is in use: stop the program that listens there, or ${another}`;
+  if (code === 'EACCES') return `port ${port} on ${host} is not allowed for this user: ${another}`;
+  return `host ${host} cannot be listened on (${code || message}): use --host 127.0.0.1`;
+}
+
+function rethrow(error: Error): void {
+  setImmediate(() => {
+    throw error;
+  });
+}
