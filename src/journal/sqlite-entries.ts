@@ -10,6 +10,7 @@ import { chainHash, genesis } from './chain.ts';
 import { commandText, isUtf8 } from './entry.ts';
 import type { EntryRecord } from './entry.ts';
 import { fingerprint } from './fingerprint.ts';
+import { SqliteLanes } from './sqlite-lanes.ts';
 import { HASH_CHARS, packRecords, unpack } from './sqlite-wire.ts';
 import type { PackedPage, PackedRecords, ScanRange } from './sqlite-wire.ts';
 
@@ -44,42 +45,31 @@ const COLUMNS = `"offset", lane_id, lane_seq, at, version, kind, meta, content, 
 
 export class SqliteEntries {
   readonly #database: Database;
+  readonly #lanes: SqliteLanes;
   readonly #begin: Statement;
   readonly #commit: Statement;
   readonly #insert: Statement;
-  readonly #insertLane: Statement;
-  readonly #laneId: Statement<[string], number>;
-  readonly #laneName: Statement<[number], string>;
-  readonly #laneHead: Statement<[number], [number, string]>;
-  readonly #page: Statement<[number, number], Row>;
-  readonly #lanePage: Statement<[number, number, number], Row>;
+  readonly #newest: Statement<[], number>;
+  readonly #place: Statement<[number], [number, string]>;
+  readonly #row: Statement<[number], Row>;
+  readonly #rows: Statement<[number, number], Row>;
   readonly #heads = new Map<string, LaneHead>();
-  readonly #names = new Map<number, string>();
   #offset: number;
 
   /** @throws when the tables are not as they should be. */
   constructor(database: Database) {
     this.#database = database;
+    this.#lanes = new SqliteLanes(database);
     this.#begin = database.prepare('BEGIN IMMEDIATE');
     this.#commit = database.prepare('COMMIT');
     this.#insert = database.prepare('INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, unhex(?), unhex(?))');
-    this.#insertLane = database.prepare('INSERT INTO lanes (name) VALUES (?)');
-    this.#laneId = database.prepare<[string], number>('SELECT id FROM lanes WHERE name = ?').pluck();
-    this.#laneName = database.prepare<[number], string>('SELECT name FROM lanes WHERE id = ?').pluck();
-    this.#laneHead = database
-      .prepare<[number], [number, string]>(
-        'SELECT lane_seq, lower(hex(hash)) FROM entries WHERE lane_id = ? ORDER BY lane_seq DESC LIMIT 1',
-      )
-      .raw();
-    this.#page = database
-      .prepare<[number, number], Row>(`SELECT ${COLUMNS} WHERE "offset" > ? ORDER BY "offset" LIMIT ?`)
-      .raw();
-    this.#lanePage = database
-      .prepare<[number, number, number], Row>(
-        `SELECT ${COLUMNS} WHERE lane_id = ? AND "offset" > ? ORDER BY lane_seq LIMIT ?`,
-      )
-      .raw();
-    this.#offset = this.#storedOffset();
+    this.#newest = database.prepare<[], number>('SELECT coalesce(max("offset"), 0) FROM entries').pluck();
+    const place = 'SELECT lane_seq, lower(hex(hash)) FROM entries WHERE "offset" = ?';
+    this.#place = database.prepare<[number], [number, string]>(place).raw();
+    this.#row = database.prepare<[number], Row>(`SELECT ${COLUMNS} WHERE "offset" = ?`).raw();
+    const rows = `SELECT ${COLUMNS} WHERE "offset" > ? ORDER BY "offset" LIMIT ?`;
+    this.#rows = database.prepare<[number, number], Row>(rows).raw();
+    this.#offset = this.#newestOffset();
   }
 
   /** Offset of the newest entry; 0 when there is none. */
@@ -96,6 +86,7 @@ export class SqliteEntries {
         for (const record of unpack(batch)) this.#add(record);
         fitting += 1;
       }
+      this.#lanes.writeIfDue();
       this.#commit.run();
       return { batches: batches.length };
     } catch (error) {
@@ -113,9 +104,9 @@ export class SqliteEntries {
     const count = Math.min(limit, PAGE_ENTRIES_MAX);
     let hashes = '';
     let chars = 0;
-    for (const row of this.#rows(after, count, lane)) {
+    for (const row of lane === undefined ? this.#rows.iterate(after, count) : this.#rowsOf(lane, after, count)) {
       const [offset, laneId, laneSeq, at, version, kind, meta, content, hash, print] = row;
-      records.push({ version, offset, lane: lane ?? this.#nameOf(laneId), laneSeq, at, kind, meta, content });
+      records.push({ version, offset, lane: lane ?? this.#lanes.nameOf(laneId), laneSeq, at, kind, meta, content });
       hashes += hash + print.padEnd(HASH_CHARS);
       chars += meta.length + content.length;
       if (chars > PAGE_CHARS_MAX) break;
@@ -149,51 +140,50 @@ export class SqliteEntries {
     const { at, version, kind, meta, content } = record;
     this.#insert.run(offset, head.id, laneSeq, at, version, kind, meta, content, hash, print);
     this.#offset = offset;
-    this.#heads.set(lane, { id: head.id, laneSeq, hash });
+    this.#lanes.place(head.id, offset);
+    this.#remember(lane, { id: head.id, laneSeq, hash });
   }
 
   #newLane(lane: string): LaneHead {
     if (!isUtf8(lane)) throw new Misfit(`the name of lane ${JSON.stringify(lane)} can't be stored`);
-    const id = Number(this.#insertLane.run(lane).lastInsertRowid);
-    return { id, laneSeq: 0, hash: genesis(lane) };
+    return { id: this.#lanes.add(lane), laneSeq: 0, hash: genesis(lane) };
   }
 
   #headOf(lane: string): LaneHead | undefined {
     const known = this.#heads.get(lane);
     if (known !== undefined) return known;
-    const id = this.#laneId.get(lane);
-    if (id === undefined) return undefined;
-    const [laneSeq, hash] = this.#laneHead.get(id) ?? [0, genesis(lane)];
-    const head = { id, laneSeq, hash };
-    if (this.#heads.size >= HEADS_MAX) this.#heads.clear();
-    this.#heads.set(lane, head);
+    const id = this.#lanes.idOf(lane);
+    const offset = id === undefined ? undefined : this.#lanes.lastOffset(id);
+    const place = offset === undefined ? undefined : this.#place.get(offset);
+    if (id === undefined || place === undefined) return undefined;
+    const head = { id, laneSeq: place[0], hash: place[1] };
+    this.#remember(lane, head);
     return head;
   }
 
-  #nameOf(id: number): string {
-    let name = this.#names.get(id);
-    if (name === undefined) {
-      name = this.#laneName.get(id);
-      if (name === undefined) throw new Error(`an entry belongs to lane ${id}, which is not listed`);
-      if (this.#names.size >= HEADS_MAX) this.#names.clear();
-      this.#names.set(id, name);
-    }
-    return name;
+  #remember(lane: string, head: LaneHead): void {
+    if (this.#heads.size >= HEADS_MAX && !this.#heads.has(lane)) this.#heads.clear();
+    this.#heads.set(lane, head);
   }
 
-  #rows(after: number, count: number, lane: string | undefined): Iterable<Row> {
-    if (lane === undefined) return this.#page.iterate(after, count);
-    const id = this.#laneId.get(lane);
-    return id === undefined ? [] : this.#lanePage.iterate(id, after, count);
+  *#rowsOf(lane: string, after: number, count: number): Generator<Row> {
+    const id = this.#lanes.idOf(lane);
+    if (id === undefined) return;
+    for (const offset of this.#lanes.offsets(id, after, count)) {
+      const row = this.#row.get(offset);
+      if (row === undefined) throw new Error(`offset ${offset} is missing in lane ${lane}`);
+      yield row;
+    }
   }
 
   #rollBack(): void {
     if (this.#database.inTransaction) this.#database.exec('ROLLBACK');
     this.#heads.clear();
-    this.#offset = this.#storedOffset();
+    this.#lanes.reload();
+    this.#offset = this.#newestOffset();
   }
 
-  #storedOffset(): number {
-    return this.#database.prepare<[], number>('SELECT coalesce(max("offset"), 0) FROM entries').pluck().get() ?? 0;
+  #newestOffset(): number {
+    return this.#newest.get() ?? 0;
   }
 }

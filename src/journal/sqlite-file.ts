@@ -17,7 +17,7 @@ export const SCHEMA_VERSION = 1;
 
 /**
  * `version` is the form of the record (see entry.ts). `hash` chains a lane, `fingerprint` is there for entries that carry a
- * command. The unique key reads a lane in order, and is the last line against two entries in one place.
+ * command. `places` is the index by lane; it may be behind (see sqlite-lanes.ts).
  */
 const SCHEMA = `
   CREATE TABLE lanes (
@@ -34,9 +34,13 @@ const SCHEMA = `
     meta TEXT NOT NULL,
     content TEXT NOT NULL,
     hash BLOB NOT NULL,
-    fingerprint BLOB,
-    UNIQUE (lane_id, lane_seq)
+    fingerprint BLOB
   ) STRICT;
+  CREATE TABLE places (
+    lane_id INTEGER NOT NULL REFERENCES lanes (id),
+    "offset" INTEGER NOT NULL REFERENCES entries ("offset"),
+    PRIMARY KEY (lane_id, "offset")
+  ) WITHOUT ROWID, STRICT;
 `;
 
 /** Up to here SQLite's own check of the whole file takes less than a tenth of a second. */
