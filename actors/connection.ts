@@ -54,6 +54,10 @@ export class Connection implements Peer {
     this.#actor = owner.host.start(connectionMachine, `connection:${connectionId}`, undefined);
   }
 
+  get isOpen(): boolean {
+    return this.#phase === 'open';
+  }
+
   /** Greets the client; what it sent meanwhile is taken in order. */
   open(): void {
     this.#tell({ type: 'server.ready' });

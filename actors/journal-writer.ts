@@ -22,6 +22,7 @@ export class JournalWriter {
   #underWay = 0;
   #scheduled = false;
   #failure: Error | undefined;
+  #closed = false;
   #idle: (() => void)[] = [];
 
   constructor(journal: Journal, clock: Clock, releases: ReleaseQueue, onFailure: (error: Error) => void) {
@@ -70,9 +71,15 @@ export class JournalWriter {
     this.#lanes.set(lane, laneSeq);
     this.#offset += 1;
     const entry = { offset: this.#offset, lane, laneSeq, at, ...draft } as Entry;
+    if (this.#closed) return entry;
     this.#open.push(entry);
     this.#schedule();
     return entry;
+  }
+
+  /** Nothing more is recorded: what an engine still says after the end is said to nobody. */
+  close(): void {
+    this.#closed = true;
   }
 
   /** Resolves once nothing is open or under way; rejects when the journal failed. */

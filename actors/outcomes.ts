@@ -36,6 +36,8 @@ export interface Verdict {
 type Draft<E> = { -readonly [K in keyof E]?: E[K] };
 
 export class Outcomes {
+  /** Called after an outcome was told; set while someone waits for the last one. */
+  onTold: (() => void) | undefined;
   readonly #runtime: Runtime;
 
   constructor(runtime: Runtime) {
@@ -218,10 +220,11 @@ export class Outcomes {
       }
       subscriptions.announceLifecycle(frames.finished(command, verdict.outcome, version, false), origin);
       for (const waiter of command.waiters) this.#answer(command, waiter, verdict.outcome, version);
-      if (verdict.effects !== undefined && origin !== null) this.#affect(origin, verdict.effects, synced);
+      if (verdict.effects !== undefined && origin?.isOpen === true) this.#affect(origin, verdict.effects, synced);
       if (verdict.notice !== undefined) {
         subscriptions.announceSession(frames.notice(verdict.notice.type, verdict.notice.data));
       }
+      this.onTold?.();
     });
   }
 

@@ -79,6 +79,7 @@ export class Router implements MailboxOwner {
   drain(onQuiet: () => void): void {
     this.#admitting = false;
     this.#onQuiet = onQuiet;
+    this.outcomes.onTold = () => this.#noticeQuiet();
     this.#noticeQuiet();
   }
 
@@ -94,7 +95,6 @@ export class Router implements MailboxOwner {
     else this.#loaded(event);
     this.#depth -= 1;
     this.#settleResolved();
-    this.#noticeQuiet();
   }
 
   mailbox(sessionId: string): Mailbox {
@@ -304,6 +304,7 @@ export class Router implements MailboxOwner {
     for (const mailbox of this.#mailboxes.values()) if (mailbox.depth > 0) return;
     const onQuiet = this.#onQuiet;
     this.#onQuiet = undefined;
+    this.outcomes.onTold = undefined;
     onQuiet();
   }
 }

@@ -260,6 +260,7 @@ class RunningSystem implements System, ConnectionOwner {
       const boot = this.#recovery?.boot;
       if (boot !== undefined) writer.append(SERVER_LANE, { kind: 'server.stopped', boot, content: {} });
       await writer.settled();
+      writer.close();
       for (const connection of this.#connections) connection.dismiss();
       for (const engine of engines.values()) await engine.close();
       await journal.close();

@@ -288,15 +288,9 @@ export class Mailbox implements OpeningOwner {
       this.#outcomes.settle(command, verdict, session);
       return;
     }
-    const { queuedMessagesMax } = this.#runtime.limits;
-    const { steers, followUps } = session.state!;
-    if (this.#turns.undelivered + steers.length + followUps.length >= queuedMessagesMax) {
-      const error = `Too many messages wait for the next turn (max ${queuedMessagesMax})`;
-      this.#outcomes.settle(command, { outcome: failure('MAILBOX_FULL', error) }, session);
-      return;
-    }
-    this.#outcomes.settle(command, verdict, session);
-    if (this.#turns.command !== undefined) this.#turns.nudge(session, message.mode, message.message);
+    const refusal = this.#turns.messageRefusal(session);
+    this.#outcomes.settle(command, refusal === undefined ? verdict : { outcome: refusal }, session);
+    if (refusal === undefined) this.#turns.nudge(session, message.mode, message.message);
   }
 
   #open(command: Command, decision: OpenDecision): void {
@@ -341,24 +335,12 @@ export class Mailbox implements OpeningOwner {
 
   /** Ends the running turn, or else the next one that waits; and drops what was queued for it. */
   #abort(command: Command): void {
-    const session = this.#session!;
-    const { steers, followUps } = session.state!;
+    const { steers, followUps } = this.#session!.state!;
     const outcome = { success: true } as const;
-    const next = this.#queue.find((waiting) => waiting.contract.turn);
-    if (this.#turns.command !== undefined) {
-      this.#turns.interrupt(session, failure('COMMAND_ABORTED', 'Aborted by the client'));
-      this.#settle(command, { outcome });
-    } else if (next !== undefined) {
-      this.#withdraw(next);
-      const ended = failure('COMMAND_ABORTED', 'Aborted by the client before it started');
-      this.#outcomes.settle(next, { outcome: ended }, session);
-      this.#settle(command, { outcome, facts: [{ type: 'queue.cleared' }] });
-      this.pump();
-    } else if (steers.length + followUps.length > 0) {
-      this.#settle(command, { outcome, facts: [{ type: 'queue.cleared' }] });
-    } else {
-      this.#settle(command, { outcome, unchanged: true });
-    }
+    const victim = this.#turns.command ?? this.#queue.find((waiting) => waiting.contract.turn);
+    if (victim !== undefined) this.end(victim, failure('COMMAND_ABORTED', 'Aborted by the client'));
+    const changes = victim !== undefined || steers.length + followUps.length > 0;
+    this.#settle(command, changes ? { outcome, facts: [{ type: 'queue.cleared' }] } : { outcome, unchanged: true });
   }
 
   #close(command: Command, reason: string, data: Json): void {

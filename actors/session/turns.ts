@@ -47,9 +47,13 @@ export class Turns {
     return partial?.truncated === true ? { commandId, text, truncated: true } : { commandId, text };
   }
 
-  /** Messages that the running turn has not taken yet. */
-  get undelivered(): number {
-    return this.#run?.undelivered.length ?? 0;
+  /** One more message would be too many: for the running turn, or for the next one. */
+  messageRefusal(session: Session): Failure | undefined {
+    const { queuedMessagesMax } = this.#runtime.limits;
+    const { steers, followUps } = session.state!;
+    const waiting = steers.length + followUps.length + (this.#run?.undelivered.length ?? 0);
+    if (waiting < queuedMessagesMax) return undefined;
+    return failure('MAILBOX_FULL', `Too many messages wait for the next turn (max ${queuedMessagesMax})`);
   }
 
   /** Records the start. The engine is called when that is durable. */
@@ -90,7 +94,7 @@ export class Turns {
   /** A message for the running turn was recorded: it goes to the engine once it is durable. */
   nudge(session: Session, mode: QueueMode, message: Json): void {
     const run = this.#run;
-    if (run === undefined) return;
+    if (run === undefined || this.command === undefined) return;
     run.nudge(mode, message);
     this.#runtime.releases.hold(session.lastBatch, () => run.deliver());
   }
