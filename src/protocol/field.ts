@@ -24,9 +24,9 @@ interface FieldInternals<Value> extends z.core.$ZodTypeInternals<Value, Value> {
   readonly def: FieldDef;
 }
 
-interface Field<Value> extends z.core.$ZodType<Value, Value, FieldInternals<Value>> {}
+export interface Field<Value> extends z.core.$ZodType<Value, Value, FieldInternals<Value>> {}
 
-const Field: z.core.$constructor<Field<unknown>, FieldDef> = z.core.$constructor('Field', (field, def) => {
+export const Field: z.core.$constructor<Field<unknown>, FieldDef> = z.core.$constructor('Field', (field, def) => {
   z.core.$ZodType.init(field, def);
   field._zod.parse = (payload) => {
     const problem = def.problemOf(payload.value);
