@@ -11,7 +11,7 @@ const ID_CHARS_MAX = 256;
 const DEPENDENCIES_MAX = 32;
 
 /** Ids of this form are given by the server to commands that came without one. */
-export const GENERATED_ID_PREFIX = 'anon:';
+const GENERATED_ID_PREFIX = 'anon:';
 
 export const DEPENDS_ON_NEEDS_ID = 'Required when dependsOn is provided';
 

@@ -57,7 +57,7 @@ describe('intake refuses', () => {
     'secret',
     '{"type":"ping"} secret',
     '{"a":"secret\u0001"}',
-    '"secret in JSON at position 5',
+    'secret in JSON at position 5',
     '',
     '\ufeff{"type":"ping"}',
   ])('%j, which is no JSON, without quoting it', (text) => {
