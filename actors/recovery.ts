@@ -199,15 +199,15 @@ export class Recovery {
     const command = this.#rebuild(accepted, known ? parsed : lost(accepted), principal);
     command.attempt = attempts;
     if (accepted.deadlineAt !== undefined && accepted.deadlineAt <= clock.now()) {
-      this.#end(command, timeout(command, accepted.deadlineAt), 'deadline passed');
+      this.#end(command, timeout(command, accepted.deadlineAt), 'deadline');
     } else if (!known) {
-      this.#end(command, interrupted(accepted, 'this server does not know the command any more'), 'unknown command');
+      this.#interrupt(command, 'unknown', 'this server does not know the command any more');
     } else if (attempts > 0) {
-      this.#end(command, interrupted(accepted, 'it had started'), 'restart while running');
+      this.#interrupt(command, 'started', 'it had started');
     } else if (accepted.mailbox === 'control') {
-      this.#end(command, interrupted(accepted, 'the turn that it was for has ended'), 'control of an ended turn');
+      this.#interrupt(command, 'control', 'the turn that it was for has ended');
     } else if (!limits.requeue) {
-      this.#end(command, interrupted(accepted, 'waiting work is not taken back'), 'requeue is off');
+      this.#interrupt(command, 'not requeued', 'waiting work is not taken back');
     } else {
       this.#requeued.push(command);
     }
@@ -222,6 +222,11 @@ export class Recovery {
     return command;
   }
 
+  #interrupt(command: Command, reason: string, why: string): void {
+    const error = `Command '${command.commandType}' was interrupted by a restart of the server: ${why}`;
+    this.#end(command, failure('INTERRUPTED', error, { reason }), reason);
+  }
+
   #end(command: Command, outcome: Failure, reason: string): void {
     const session = command.sessionId === undefined ? undefined : this.#router.session(command.sessionId);
     const { commandId, commandType, sessionId } = command;
@@ -232,11 +237,6 @@ export class Recovery {
     const ids = sessionId === undefined ? { commandId, commandType } : { commandId, commandType, sessionId };
     this.#classified.push({ ...ids, lastPhase, errorCode: outcome.errorCode, reason });
   }
-}
-
-function interrupted(accepted: CommandAccepted, why: string): Failure {
-  const error = `Command '${accepted.commandType}' was interrupted by a restart of the server: ${why}`;
-  return failure('INTERRUPTED', error, { reason: why });
 }
 
 /** Stands for a command whose type is gone from the registry: it can be ended, never run. */
