@@ -1,28 +1,11 @@
 /**
- * What a command asks for, as one hash: two commands with the same fingerprint are the same request, however their JSON was
- * written. Identity (`id`, `idempotencyKey`) and what concerns the answer alone (`traceparent`, `respond`) do not count.
- * Pure. Recursive: frames nested deeper than the protocol allows are refused long before they come here.
+ * What a command asks for, as one hash: the journal keeps it with each command, so that a later try of the same one can be
+ * told from another command under its id when the text itself is gone. Pure.
  */
 import { hash } from 'node:crypto';
-import { quote } from '../protocol/quote.ts';
+import { canonicalCommand } from '../protocol/canonical.ts';
 
-const NOT_ASKED_FOR: ReadonlySet<string> = new Set(['id', 'idempotencyKey', 'traceparent', 'respond']);
-
-/** Hex sha256 over the key-sorted JSON of `command`, a command's text as received. */
+/** Hex sha256 of the canonical text of `command`, a command as received. */
 export function fingerprint(command: string): string {
-  return hash('sha256', canonical(JSON.parse(command), NOT_ASKED_FOR), 'hex');
-}
-
-const NONE: ReadonlySet<string> = new Set();
-
-function canonical(value: unknown, without: ReadonlySet<string>): string {
-  if (typeof value === 'string') return quote(value);
-  if (value === null || typeof value !== 'object') return String(value);
-  if (Array.isArray(value)) return `[${value.map((item) => canonical(item, NONE)).join(',')}]`;
-  let text = '';
-  for (const key of Object.keys(value).sort()) {
-    if (without.has(key)) continue;
-    text += `${text === '' ? '' : ','}${quote(key)}:${canonical((value as Record<string, unknown>)[key], NONE)}`;
-  }
-  return `{${text}}`;
+  return hash('sha256', canonicalCommand(command), 'hex');
 }

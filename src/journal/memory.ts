@@ -43,7 +43,8 @@ export function createMemoryJournal(options: MemoryJournalOptions = {}): Journal
 }
 
 interface Batch {
-  readonly records: readonly EntryRecord[];
+  /** Or why there are none. */
+  readonly records: readonly EntryRecord[] | Error;
   readonly done: (error?: Error) => void;
 }
 
@@ -72,13 +73,7 @@ class MemoryJournal implements Journal {
   }
 
   append(entries: readonly Entry[], done: (error?: Error) => void): void {
-    let records: EntryRecord[] = [];
-    try {
-      records = entries.map(encode);
-    } catch (error) {
-      this.#failure ??= error as Error;
-    }
-    this.#waiting.push({ records, done });
+    this.#waiting.push({ records: recordsOf(entries), done });
     this.#defer(() => this.#commitNext());
   }
 
@@ -126,6 +121,7 @@ class MemoryJournal implements Journal {
     if (batch === undefined) return;
     try {
       if (this.#failure !== undefined) throw this.#failure;
+      if (batch.records instanceof Error) throw batch.records;
       this.#mustBeOpen();
       this.#commit(batch.records);
     } catch (error) {
@@ -162,6 +158,15 @@ class MemoryJournal implements Journal {
     }
     rows.push(...next);
     for (const [lane, row] of added) heads.set(lane, row);
+  }
+}
+
+/** An entry that can't be written down fails its batch when its turn comes, not before. */
+function recordsOf(entries: readonly Entry[]): EntryRecord[] | Error {
+  try {
+    return entries.map(encode);
+  } catch (error) {
+    return error as Error;
   }
 }
 

@@ -1,0 +1,471 @@
+/**
+ * One suite for every journal: what the Journal port promises, as tests. What two journals share is a directory, which a
+ * journal may map to whatever it keeps its data in.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import type { Entry } from '../../../actors/entry.ts';
+import { JournalRefused } from '../../../actors/ports.ts';
+import type { Journal, StoredEntry } from '../../../actors/ports.ts';
+import { chainOffence } from '../chain-offence.ts';
+import { EntrySource, oneOfEach, renamed } from '../entry-source.ts';
+
+export interface JournalSuite {
+  readonly name: string;
+  readonly durable: boolean;
+  /** A journal, not open yet, on the data of `dir`. The directory is missing at first. */
+  create(dir: string): Journal;
+}
+
+export function journalConformance(suite: JournalSuite): void {
+  describe(`journal ${suite.name} keeps the port's promises:`, () => {
+    order(suite);
+    durability(suite);
+    fencing(suite);
+    failure(suite);
+    reading(suite);
+    exclusivity(suite);
+    chaining(suite);
+  });
+}
+
+/** Runs a test on data of its own; every journal that it created is closed at the end. */
+export function onFreshData(suite: JournalSuite, test: (create: () => Journal) => Promise<void>): () => Promise<void> {
+  return async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'troupe-journal-'));
+    const created: Journal[] = [];
+    try {
+      await test(() => {
+        const journal = suite.create(join(folder, 'data'));
+        created.push(journal);
+        return journal;
+      });
+    } finally {
+      for (const journal of created) await journal.close();
+      await rm(folder, { recursive: true, force: true });
+    }
+  };
+}
+
+/** Settles as the batch does. */
+export function commit(journal: Journal, entries: readonly Entry[]): Promise<void> {
+  return new Promise((resolve, reject) => {
+    journal.append(entries, (error) => (error === undefined ? resolve() : reject(error)));
+  });
+}
+
+export async function everything(journal: Journal, lane?: string): Promise<StoredEntry[]> {
+  const found: StoredEntry[] = [];
+  for (;;) {
+    const after = found.at(-1)?.entry.offset ?? 0;
+    const page = await journal.scan({ after, limit: 1_000, ...(lane !== undefined && { lane }) });
+    if (page.length === 0) return found;
+    found.push(...page);
+  }
+}
+
+async function entriesOf(journal: Journal, lane?: string): Promise<Entry[]> {
+  return (await everything(journal, lane)).map(({ entry }) => entry);
+}
+
+function order(suite: JournalSuite): void {
+  describe('order', () => {
+    const fresh = onFreshData.bind(undefined, suite);
+
+    it(
+      'calls done once per batch, in the order of append',
+      fresh(async (create) => {
+        const journal = create();
+        await journal.open();
+        const source = new EntrySource();
+        const calls: number[] = [];
+        const count = 200;
+        await new Promise<void>((resolve) => {
+          for (let index = 0; index < count; index += 1) {
+            // Batches of no entry are batches as well.
+            journal.append(source.batch(index % 4, 'server', 'session:a'), () => {
+              calls.push(index);
+              if (index === count - 1) resolve();
+            });
+          }
+        });
+        await journal.close();
+        expect(calls).toEqual(Array.from({ length: count }, (_, index) => index));
+      }),
+    );
+
+    it(
+      'never calls done from inside append, whether the batch is good, bad or late',
+      fresh(async (create) => {
+        const journal = create();
+        const source = new EntrySource();
+        const good = source.batch(1, 'server');
+        let inside = false;
+        const calledInside: string[] = [];
+        const appendAs = (name: string, entries: readonly Entry[]): Promise<void> =>
+          new Promise((resolve) => {
+            inside = true;
+            journal.append(entries, () => {
+              if (inside) calledInside.push(name);
+              resolve();
+            });
+            inside = false;
+          });
+        await appendAs('before open', good);
+        await journal.open();
+        await appendAs('good', good);
+        await appendAs('bad', good);
+        await appendAs('behind a failure', source.batch(1, 'server'));
+        await journal.close();
+        await appendAs('closed', good);
+        expect(calledInside).toEqual([]);
+      }),
+    );
+
+    it(
+      'commits a batch whole or not at all',
+      fresh(async (create) => {
+        const journal = create();
+        await journal.open();
+        const source = new EntrySource();
+        const whole = source.batch(3, 'server', 'session:a', 'session:b');
+        await commit(journal, whole);
+        const torn = [...source.batch(2, 'session:a', 'session:c'), { ...source.next('session:b'), laneSeq: 9 }];
+        await expect(commit(journal, torn)).rejects.toThrow();
+        expect(await entriesOf(journal)).toEqual(whole);
+        expect(await journal.head('session:c')).toBe(0);
+      }),
+    );
+  });
+}
+
+function durability(suite: JournalSuite): void {
+  describe('durability', () => {
+    const fresh = onFreshData.bind(undefined, suite);
+
+    it(
+      'is declared',
+      fresh(async (create) => {
+        const journal = create();
+        expect(journal.durability).toBe(suite.durable ? 'durable' : 'volatile');
+        expect(journal.location).not.toBe('');
+      }),
+    );
+
+    it(
+      'what was done is there for the next journal, which goes on behind it',
+      fresh(async (create) => {
+        const first = create();
+        expect(await first.open()).toEqual({ offset: 0 });
+        const source = new EntrySource();
+        const before = source.batch(5, 'server', 'session:a');
+        await commit(first, before);
+        await first.close();
+
+        const second = create();
+        expect(await second.open()).toEqual({ offset: 5 });
+        const after = source.batch(5, 'session:a', 'session:b');
+        await commit(second, after);
+        expect(await entriesOf(second)).toEqual([...before, ...after]);
+      }),
+    );
+  });
+}
+
+function fencing(suite: JournalSuite): void {
+  describe('fencing', () => {
+    const fresh = onFreshData.bind(undefined, suite);
+    const next = { offset: 4, lane: 'session:a', laneSeq: 3 };
+
+    it.each([
+      ['an offset that is taken', { ...next, offset: 3 }],
+      ['an offset that leaves a hole', { ...next, offset: 5 }],
+      ['a laneSeq that is taken', { ...next, laneSeq: 2 }],
+      ['a laneSeq that leaves a hole', { ...next, laneSeq: 4 }],
+      ['a new lane that does not begin with 1', { ...next, lane: 'session:new', laneSeq: 2 }],
+    ])('refuses %s, and keeps what went before', async (_what, place) => {
+      await fresh(async (create) => {
+        const journal = create();
+        await journal.open();
+        const stored = new EntrySource().batch(3, 'session:a', 'server');
+        const results = await Promise.allSettled([
+          commit(journal, stored),
+          commit(journal, [{ ...renamed('c-4'), ...place, at: 4 } as Entry]),
+        ]);
+        expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);
+        expect(await entriesOf(journal)).toEqual(stored);
+      })();
+    });
+
+    it(
+      'refuses a writer that did not see what another one wrote meanwhile',
+      fresh(async (create) => {
+        const first = create();
+        await first.open();
+        const source = new EntrySource();
+        const seen = source.batch(2, 'server');
+        await commit(first, seen);
+        await first.close();
+
+        const second = create();
+        await second.open();
+        const unseen = source.batch(1, 'session:a');
+        await commit(second, unseen);
+        await second.close();
+
+        await first.open();
+        await expect(commit(first, new EntrySource(seen).batch(1, 'session:b'))).rejects.toThrow('does not continue');
+        expect(await entriesOf(first)).toEqual([...seen, ...unseen]);
+      }),
+    );
+  });
+}
+
+function failure(suite: JournalSuite): void {
+  describe('failure', () => {
+    const fresh = onFreshData.bind(undefined, suite);
+
+    it(
+      'every batch behind a failed one fails, in order, and none of them is stored',
+      fresh(async (create) => {
+        const journal = create();
+        await journal.open();
+        const source = new EntrySource();
+        const good = source.batch(2, 'server');
+        const behind = new EntrySource(good);
+        const results: string[] = [];
+        const append = (name: string, entries: readonly Entry[]): void =>
+          journal.append(entries, (error) => results.push(`${name} ${error === undefined ? 'done' : 'failed'}`));
+        append('first', good);
+        append('twice', good);
+        append('third', behind.batch(2, 'server'));
+        await commit(journal, []).catch(() => results.push('empty failed'));
+        await commit(journal, new EntrySource(good).batch(1, 'server')).catch(() => results.push('late failed'));
+        expect(results).toEqual(['first done', 'twice failed', 'third failed', 'empty failed', 'late failed']);
+        expect(await entriesOf(journal)).toEqual(good);
+      }),
+    );
+
+    it(
+      'an entry that is no JSON fails its batch, and append does not throw',
+      fresh(async (create) => {
+        const journal = create();
+        await journal.open();
+        const source = new EntrySource();
+        const good = source.batch(1, 'server');
+        const circular: Record<string, unknown> = { type: 'message_end' };
+        circular['message'] = circular;
+        const bad = source.next('server', { ...oneOfEach['session.event'], content: { event: circular as never } });
+        const results = await Promise.allSettled([
+          commit(journal, good),
+          commit(journal, [bad]),
+          commit(journal, source.batch(1, 'server')),
+        ]);
+        expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'rejected']);
+        expect(await entriesOf(journal)).toEqual(good);
+      }),
+    );
+
+    it.each([
+      ['closed and opened', true],
+      ['opened', false],
+    ])('ends when the journal is %s again, and nothing is missing', async (_what, closesFirst) => {
+      await fresh(async (create) => {
+        const journal = create();
+        await journal.open();
+        const stored = new EntrySource().batch(3, 'server', 'session:a');
+        await commit(journal, stored);
+        await expect(commit(journal, stored)).rejects.toThrow();
+        if (closesFirst) await journal.close();
+        expect(await journal.open()).toEqual({ offset: 3 });
+        const more = new EntrySource(stored).batch(2, 'session:a', 'server');
+        await commit(journal, more);
+        expect(await entriesOf(journal)).toEqual([...stored, ...more]);
+      })();
+    });
+
+    it(
+      'reads go on behind a failure',
+      fresh(async (create) => {
+        const journal = create();
+        await journal.open();
+        const stored = new EntrySource().batch(3, 'session:a');
+        await commit(journal, stored);
+        await expect(commit(journal, stored)).rejects.toThrow();
+        expect(await entriesOf(journal)).toEqual(stored);
+        expect((await journal.read(2))?.entry).toEqual(stored[1]);
+        expect(await journal.head('session:a')).toBe(3);
+      }),
+    );
+  });
+}
+
+function reading(suite: JournalSuite): void {
+  describe('reading', () => {
+    const fresh = onFreshData.bind(undefined, suite);
+
+    it.each(Object.values(oneOfEach).map((draft) => [draft.kind, draft] as const))(
+      'gives back a %s as it was',
+      async (_kind, draft) => {
+        await fresh(async (create) => {
+          const journal = create();
+          await journal.open();
+          const entry = new EntrySource().next('session:ü😀', draft);
+          await commit(journal, [entry]);
+          expect((await journal.read(1))?.entry).toStrictEqual(entry);
+        })();
+      },
+    );
+
+    it(
+      'sees committed entries only, and all of them once they are done',
+      fresh(async (create) => {
+        const journal = create();
+        await journal.open();
+        const source = new EntrySource();
+        const good = source.batch(4, 'server');
+        const bad = [source.next('session:a'), { ...source.next('server'), laneSeq: 1 }];
+        const done: number[] = [];
+        const seen = Promise.all(
+          [good, bad].map((entries) => {
+            journal.append(entries, (error) => error === undefined && done.push(entries.length));
+            return Promise.all([journal.scan({ after: 0, limit: 10 }), journal.head('session:a'), journal.read(5)]);
+          }),
+        );
+        for (const [page, head, uncommitted] of await seen) {
+          expect([0, 4]).toContain(page.length);
+          expect(head).toBe(0);
+          expect(uncommitted).toBeUndefined();
+        }
+        expect(done).toEqual([4]);
+        expect(await entriesOf(journal)).toEqual(good);
+      }),
+    );
+
+    it(
+      'pages in order, up to an empty page',
+      fresh(async (create) => {
+        const journal = create();
+        await journal.open();
+        const stored = new EntrySource().batch(10, 'session:a', 'session:b', 'server');
+        await commit(journal, stored);
+        const offsets = async (after: number, limit: number, lane?: string): Promise<number[]> =>
+          (await journal.scan({ after, limit, ...(lane !== undefined && { lane }) })).map(({ entry }) => entry.offset);
+        expect(await offsets(0, 4)).toEqual([1, 2, 3, 4]);
+        expect(await offsets(4, 4)).toEqual([5, 6, 7, 8]);
+        expect(await offsets(8, 4)).toEqual([9, 10]);
+        expect(await offsets(10, 4)).toEqual([]);
+        expect(await offsets(99, 4)).toEqual([]);
+        expect(await offsets(0, 2, 'session:a')).toEqual([1, 4]);
+        expect(await offsets(4, 9, 'session:a')).toEqual([7, 10]);
+        expect(await offsets(10, 9, 'session:a')).toEqual([]);
+        expect(await offsets(0, 9, 'session:unknown')).toEqual([]);
+      }),
+    );
+
+    it(
+      'finds one entry, and the head of a lane',
+      fresh(async (create) => {
+        const journal = create();
+        await journal.open();
+        const stored = new EntrySource().batch(5, 'session:a', 'session:b');
+        await commit(journal, stored);
+        expect((await journal.read(5))?.entry).toEqual(stored[4]);
+        for (const offset of [-1, 0, 6]) expect(await journal.read(offset)).toBeUndefined();
+        expect(await journal.head('session:a')).toBe(3);
+        expect(await journal.head('session:b')).toBe(2);
+        expect(await journal.head('session:unknown')).toBe(0);
+      }),
+    );
+
+    it(
+      'is refused while the journal is closed',
+      fresh(async (create) => {
+        const journal = create();
+        const ask = (): Promise<unknown>[] => [
+          journal.scan({ after: 0, limit: 1 }),
+          journal.read(1),
+          journal.head('server'),
+        ];
+        for (const question of ask()) await expect(question).rejects.toThrow('not open');
+        await journal.open();
+        await journal.close();
+        for (const question of ask()) await expect(question).rejects.toThrow('not open');
+      }),
+    );
+  });
+}
+
+function exclusivity(suite: JournalSuite): void {
+  describe('exclusive', () => {
+    const fresh = onFreshData.bind(undefined, suite);
+
+    it(
+      'a second open is refused until close, and does the first no harm',
+      fresh(async (create) => {
+        const [first, second] = [create(), create()];
+        await first.open();
+        await expect(second.open()).rejects.toThrow(JournalRefused);
+        await expect(first.open()).rejects.toThrow(JournalRefused);
+        await second.close();
+        await expect(second.open()).rejects.toThrow('in use');
+        await commit(first, new EntrySource().batch(1, 'server'));
+        await first.close();
+        expect(await second.open()).toEqual({ offset: 1 });
+      }),
+    );
+
+    it(
+      'close waits for what was appended, takes nothing more, and may be called again',
+      fresh(async (create) => {
+        const journal = create();
+        await journal.close();
+        await journal.open();
+        const source = new EntrySource();
+        const results: string[] = [];
+        const append = (name: string, entries: readonly Entry[]): Promise<void> =>
+          commit(journal, entries).then(
+            () => void results.push(`${name} done`),
+            () => void results.push(`${name} failed`),
+          );
+        const appended = [append('first', source.batch(50, 'server')), append('second', source.batch(50, 'session:a'))];
+        const closed = Promise.all([journal.close(), journal.close()]).then(() => results.push('closed'));
+        const late = append('late', source.batch(1, 'server'));
+        await Promise.all([...appended, closed, late]);
+        expect(results.slice(0, 2)).toEqual(['first done', 'second done']);
+        expect(results.slice(2).sort()).toEqual(['closed', 'late failed']);
+        await journal.close();
+        expect(await journal.open()).toEqual({ offset: 100 });
+      }),
+    );
+  });
+}
+
+function chaining(suite: JournalSuite): void {
+  describe('chain', () => {
+    const fresh = onFreshData.bind(undefined, suite);
+
+    it(
+      'hashes every lane from its first entry on, also over a new start, and knows the fingerprint of every command',
+      fresh(async (create) => {
+        const first = create();
+        await first.open();
+        const source = new EntrySource();
+        for (const draft of Object.values(oneOfEach)) {
+          await commit(first, [source.next('session:a', draft), source.next('session:b', draft)]);
+        }
+        await first.close();
+        const second = create();
+        await second.open();
+        await commit(second, source.batch(6, 'session:b', 'session:a', 'session:c'));
+        const stored = await everything(second);
+        expect(stored).toHaveLength(24);
+        expect(chainOffence(stored)).toBeUndefined();
+        const commands = stored.filter(({ entry }) => 'command' in entry.content);
+        expect(commands.every(({ fingerprint }) => /^[0-9a-f]{64}$/.test(fingerprint ?? ''))).toBe(true);
+      }),
+    );
+  });
+}
