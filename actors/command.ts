@@ -43,6 +43,8 @@ export class Command implements CommandRef {
   /** Absolute time of its timeout; unset while it can only be settled at once. */
   deadlineAt: number | undefined;
   timer: Timer | undefined;
+  /** Only its dependencies hold it up. */
+  awaitsDependencies = false;
   /** Ends its wait for dependencies. */
   dependencyTimer: Timer | undefined;
   /** Offset of its `command.accepted`, 0 without. */

@@ -16,9 +16,15 @@ export class Deadlines {
     this.#end = end;
   }
 
-  /** A command that waits behind a turn has the time of a turn; one that is settled at once never gets here. */
+  /**
+   * Sets the deadline of a command that has to wait; one that is settled at once needs none. Work that waits behind a turn has
+   * the time of a turn, whatever its own class.
+   */
   set(command: Command): void {
-    if (command.contract.timeout !== 'none') command.deadlineAt = command.admittedAt + this.#runtime.limits.longMs;
+    const { lane, timeout } = command.contract;
+    if (timeout === 'none') return;
+    const { longMs, shortMs } = this.#runtime.limits;
+    command.deadlineAt = command.admittedAt + (timeout === 'long' || lane === 'work' ? longMs : shortMs);
   }
 
   arm(command: Command): void {
@@ -27,14 +33,20 @@ export class Deadlines {
     command.timer = this.#runtime.wheel.arm(deadlineAt, () => this.#end(command, timeout(command, deadlineAt)));
   }
 
+  /** From now on only its dependencies hold it up. The timer is armed when its acceptance is durable. */
   awaitDependencies(command: Command): void {
-    if (command.dependencyTimer !== undefined) return;
-    const { clock, limits, wheel } = this.#runtime;
+    if (command.awaitsDependencies) return;
+    command.awaitsDependencies = true;
+    const { clock, limits, releases, wheel, writer } = this.#runtime;
     const waitMs = limits.dependencyMs;
-    command.dependencyTimer = wheel.arm(clock.now() + waitMs, () => {
-      const ids = command.dependsOn?.join(', ') ?? '';
-      const error = `Command 'dependsOn:${ids}' timed out after ${waitMs}ms`;
-      this.#end(command, { ...failure('DEPENDENCY_TIMEOUT', error), timedOut: true });
+    const deadlineAt = clock.now() + waitMs;
+    releases.hold(writer.newestBatch, () => {
+      if (command.unresolved === 0 || command.outcome !== undefined) return;
+      command.dependencyTimer = wheel.arm(deadlineAt, () => {
+        const ids = command.dependsOn?.join(', ') ?? '';
+        const error = `Command 'dependsOn:${ids}' timed out after ${waitMs}ms`;
+        this.#end(command, { ...failure('DEPENDENCY_TIMEOUT', error), timedOut: true });
+      });
     });
   }
 }

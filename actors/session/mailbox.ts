@@ -120,7 +120,7 @@ export class Mailbox implements OpeningOwner {
       const head = this.#queue[0];
       if (head === undefined) return;
       if (head.unresolved > 0) {
-        if (head.dependencyTimer === undefined) this.#runtime.onCommandStep?.(head, 'command.postponed');
+        if (!head.awaitsDependencies) this.#runtime.onCommandStep?.(head, 'command.postponed');
         this.#deadlines.awaitDependencies(head);
         return;
       }
@@ -283,6 +283,11 @@ export class Mailbox implements OpeningOwner {
 
   #settle(command: Command, verdict: Verdict): void {
     const session = this.#session?.state === undefined ? undefined : this.#session;
+    const surplus = this.#reserve(command, verdict);
+    if (surplus !== undefined) {
+      this.#outcomes.settle(command, { outcome: surplus }, session);
+      return;
+    }
     const message = verdict.facts?.find((fact) => fact.type === 'message.queued');
     if (session === undefined || message === undefined) {
       this.#outcomes.settle(command, verdict, session);
@@ -291,6 +296,18 @@ export class Mailbox implements OpeningOwner {
     const refusal = this.#turns.messageRefusal(session);
     this.#outcomes.settle(command, refusal === undefined ? verdict : { outcome: refusal }, session);
     if (refusal === undefined) this.#turns.nudge(session, message.mode, message.message);
+  }
+
+  /** An attach takes its place among the connection's subscriptions now, and effect when its response leaves. */
+  #reserve(command: Command, verdict: Verdict): Failure | undefined {
+    const attached = command.origin?.attached;
+    if (attached === undefined || verdict.effects?.some(({ type }) => type === 'attach') !== true) return undefined;
+    const { subscriptionsMax } = this.#runtime.limits;
+    if (!attached.has(this.id) && attached.size >= subscriptionsMax) {
+      return failure('TOO_MANY_SUBSCRIPTIONS', `This connection is attached to ${subscriptionsMax} sessions already`);
+    }
+    attached.add(this.id);
+    return undefined;
   }
 
   #open(command: Command, decision: OpenDecision): void {

@@ -19,9 +19,12 @@ export interface TurnOpening {
   readonly followUps: readonly Json[];
 }
 
-interface Nudge {
+/** A message for the running turn. */
+export interface Nudge {
   readonly mode: QueueMode;
   readonly message: Json;
+  /** The engine may have it. */
+  durable: boolean;
 }
 
 export class TurnRun {
@@ -32,7 +35,7 @@ export class TurnRun {
   readonly #opening: TurnOpening;
   readonly #onFinished: (result: TurnResult) => void;
   readonly #controller = new AbortController();
-  readonly #undelivered: Nudge[] = [];
+  #undelivered: Nudge[] = [];
   #handle: TurnHandle | undefined;
   #partial: PartialMessage | undefined;
   #over = false;
@@ -96,20 +99,24 @@ export class TurnRun {
     this.#deliver();
   }
 
-  /** A message for the running turn is durable. */
-  nudge(mode: QueueMode, message: Json): void {
-    this.#undelivered.push({ mode, message });
+  /** A message for the running turn was recorded. */
+  nudge(mode: QueueMode, message: Json): Nudge {
+    const nudge = { mode, message, durable: false };
+    this.#undelivered.push(nudge);
+    return nudge;
   }
 
-  deliver(): void {
-    if (this.#handle !== undefined) this.#deliver();
+  /** The message is durable: the engine gets it, once it was called. */
+  deliver(nudge: Nudge): void {
+    nudge.durable = true;
+    this.#deliver();
   }
 
   /** The command has its outcome: nothing that the engine says from now on is heard. */
   close(): void {
     this.#over = true;
     this.#partial = undefined;
-    this.#undelivered.length = 0;
+    this.#undelivered = [];
   }
 
   /** The engine is told to stop; if it has not let go within `patienceMs`, it is left to itself. */
@@ -140,11 +147,16 @@ export class TurnRun {
   #deliver(): void {
     const handle = this.#handle;
     if (handle === undefined || this.#over) return;
-    const waiting = this.#undelivered.splice(0);
-    for (const nudge of waiting) {
-      const taken = nudge.mode === 'steer' ? handle.steer(nudge.message) : handle.followUp(nudge.message);
-      if (!taken) this.#undelivered.push(nudge);
-    }
+    this.#undelivered = this.#undelivered.filter((nudge) => {
+      if (!nudge.durable) return true;
+      try {
+        return !(nudge.mode === 'steer' ? handle.steer(nudge.message) : handle.followUp(nudge.message));
+      } catch (error) {
+        const { commandId } = this.command;
+        this.#runtime.telemetry.observe({ level: 'error', message: 'engine threw', error: String(error), commandId });
+        return true;
+      }
+    });
   }
 
   #hear(event: SessionEvent): void {

@@ -95,8 +95,8 @@ export class Turns {
   nudge(session: Session, mode: QueueMode, message: Json): void {
     const run = this.#run;
     if (run === undefined || this.command === undefined) return;
-    run.nudge(mode, message);
-    this.#runtime.releases.hold(session.lastBatch, () => run.deliver());
+    const nudge = run.nudge(mode, message);
+    this.#runtime.releases.hold(session.lastBatch, () => run.deliver(nudge));
   }
 
   /** Ends the running turn from outside. */

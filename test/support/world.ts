@@ -8,6 +8,7 @@ import type { Limits } from '../../actors/limits.ts';
 import type { Principal } from '../../actors/message.ts';
 import type { Engine, Journal, Outlet, Peer } from '../../actors/ports.ts';
 import { catalog } from '../../src/commands/catalog.ts';
+import type { Command } from '../../src/commands/command.ts';
 import { createGreeting } from '../../src/commands/greeting.ts';
 import { createIntake } from '../../src/commands/intake.ts';
 import { createRegistry } from '../../src/commands/registry.ts';
@@ -49,6 +50,8 @@ export const limits: Limits = {
 export interface WorldOptions {
   readonly limits?: Partial<Limits>;
   readonly engines?: readonly Engine[];
+  /** Beside those of the catalog. */
+  readonly commands?: readonly Command[];
   readonly journal?: Journal;
   readonly store?: ReturnType<typeof createMemoryStore>;
   readonly clock?: ReturnType<typeof createSimulatedClock>;
@@ -107,7 +110,7 @@ export function createWorld(options: WorldOptions = {}) {
   const store = options.store ?? createMemoryStore();
   const journal = createHeldJournal(options.journal ?? createMemoryJournal({ store }));
   journal.pass();
-  const registry = createRegistry(catalog);
+  const registry = createRegistry([...catalog, ...(options.commands ?? [])]);
   const engines = options.engines ?? [createEchoEngine(), createScriptedEngine()];
   const observations: unknown[] = [];
   const fatal: Error[] = [];

@@ -1,0 +1,46 @@
+/** What a process that died left behind: copies of a memory journal's data, whole or cut at a commit. */
+import type { Entry } from '../../actors/entry.ts';
+import type { Journal, StoredEntry } from '../../actors/ports.ts';
+import { createMemoryJournal, createMemoryStore } from '../../src/journal/memory.ts';
+import type { MemoryStore } from '../../src/journal/memory.ts';
+
+/** The first `length` entries of a store, as a store that nobody has open. */
+export function copyStore(store: MemoryStore, length = store.rows.length): MemoryStore {
+  const copy = createMemoryStore();
+  for (const row of store.rows.slice(0, length)) {
+    copy.rows.push(row);
+    copy.heads.set(row.record.lane, row);
+  }
+  return copy;
+}
+
+export async function storedEntries(store: MemoryStore): Promise<StoredEntry[]> {
+  const journal = createMemoryJournal({ store: copyStore(store) });
+  await journal.open();
+  return journal.scan({ after: 0, limit: store.rows.length });
+}
+
+export async function entriesOf(store: MemoryStore): Promise<Entry[]> {
+  return (await storedEntries(store)).map(({ entry }) => entry);
+}
+
+/** A journal that notes how many entries were stored after each commit: the places where a crash can cut it. */
+export function createWatchedJournal(store: MemoryStore): Journal & { readonly commits: readonly number[] } {
+  const journal = createMemoryJournal({ store });
+  const commits: number[] = [];
+  return {
+    commits,
+    durability: journal.durability,
+    location: journal.location,
+    open: () => journal.open(),
+    append: (entries, done) =>
+      journal.append(entries, (error) => {
+        commits.push(store.rows.length);
+        done(error);
+      }),
+    scan: (range) => journal.scan(range),
+    head: (lane) => journal.head(lane),
+    read: (offset) => journal.read(offset),
+    close: () => journal.close(),
+  };
+}
