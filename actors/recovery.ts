@@ -71,6 +71,8 @@ export class Recovery {
       host.stop(this.#actor);
       throw error;
     }
+    // Counted before work is taken back: a creation among it makes a session that was not recovered.
+    const sessions = this.#router.sessionCount;
     this.#tell({ type: 'classification.committed' });
     host.stop(this.#actor);
     return {
@@ -78,7 +80,7 @@ export class Recovery {
       journal: journal.location,
       durable: journal.durability === 'durable',
       entriesScanned: this.#entries,
-      sessions: this.#router.sessionCount,
+      sessions,
       recoveredOutcomes: this.#outcomes,
       classified: this.#classified,
       requeued: this.#requeued.length,
