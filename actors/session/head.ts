@@ -5,6 +5,7 @@
 import type { Command } from '../command.ts';
 import { failure } from '../message.ts';
 import type { Decision, Failure, SessionView } from '../message.ts';
+import type { Verdict } from '../outcomes.ts';
 import type { Runtime } from '../runtime.ts';
 
 /** Why the command can't act on the session as it is, if so. */
@@ -34,4 +35,20 @@ export function decide(runtime: Runtime, command: Command, state: SessionView | 
     telemetry.observe({ level: 'error', message: 'command handler threw', error: text, commandId });
     return { do: 'settle', outcome: failure('INTERNAL_ERROR', `The handler of '${contract.type}' failed`) };
   }
+}
+
+/** An attach takes its place among the connection's subscriptions now, and effect when its response leaves. */
+export function reserveSubscription(
+  command: Command,
+  verdict: Verdict,
+  sessionId: string,
+  subscriptionsMax: number,
+): Failure | undefined {
+  const attached = command.origin?.attached;
+  if (attached === undefined || verdict.effects?.some(({ type }) => type === 'attach') !== true) return undefined;
+  if (!attached.has(sessionId) && attached.size >= subscriptionsMax) {
+    return failure('TOO_MANY_SUBSCRIPTIONS', `This connection is attached to ${subscriptionsMax} sessions already`);
+  }
+  attached.add(sessionId);
+  return undefined;
 }

@@ -16,7 +16,7 @@ import type { TurnResult } from '../ports.ts';
 import type { Runtime } from '../runtime.ts';
 import { Acceptance } from './acceptance.ts';
 import { Deadlines } from './deadlines.ts';
-import { decide, headRefusal } from './head.ts';
+import { decide, headRefusal, reserveSubscription } from './head.ts';
 import { findEngine, Opening } from './opening.ts';
 import type { OpenDecision, OpeningOwner } from './opening.ts';
 import type { Session } from './session.ts';
@@ -283,7 +283,7 @@ export class Mailbox implements OpeningOwner {
 
   #settle(command: Command, verdict: Verdict): void {
     const session = this.#session?.state === undefined ? undefined : this.#session;
-    const surplus = this.#reserve(command, verdict);
+    const surplus = reserveSubscription(command, verdict, this.id, this.#runtime.limits.subscriptionsMax);
     if (surplus !== undefined) {
       this.#outcomes.settle(command, { outcome: surplus }, session);
       return;
@@ -296,18 +296,6 @@ export class Mailbox implements OpeningOwner {
     const refusal = this.#turns.messageRefusal(session);
     this.#outcomes.settle(command, refusal === undefined ? verdict : { outcome: refusal }, session);
     if (refusal === undefined) this.#turns.nudge(session, message.mode, message.message);
-  }
-
-  /** An attach takes its place among the connection's subscriptions now, and effect when its response leaves. */
-  #reserve(command: Command, verdict: Verdict): Failure | undefined {
-    const attached = command.origin?.attached;
-    if (attached === undefined || verdict.effects?.some(({ type }) => type === 'attach') !== true) return undefined;
-    const { subscriptionsMax } = this.#runtime.limits;
-    if (!attached.has(this.id) && attached.size >= subscriptionsMax) {
-      return failure('TOO_MANY_SUBSCRIPTIONS', `This connection is attached to ${subscriptionsMax} sessions already`);
-    }
-    attached.add(this.id);
-    return undefined;
   }
 
   #open(command: Command, decision: OpenDecision): void {

@@ -86,6 +86,11 @@ export const errors = {
     action: 'Wait for responses; send the same frame again.',
     retry: 'same id',
   },
+  TOO_MANY_SUBSCRIPTIONS: {
+    meaning: 'The connection is attached to as many sessions as `limits.subscriptionsMax`.',
+    action: 'Detach from a session, or open another connection.',
+    retry: 'new id',
+  },
   MAILBOX_FULL: {
     meaning: "The session's mailbox, or its queue of messages for the next turn, is full.",
     action: 'Wait for the session to work off its queue; send the same frame again.',
