@@ -74,7 +74,7 @@ export class TurnRun {
     const request: TurnRequest = {
       sessionId: this.#session.id,
       commandId: this.command.commandId,
-      effectId: `${this.command.commandId}:${this.command.attempt}`,
+      effectId: `${state.epoch}:${this.command.acceptedOffset}:${this.command.attempt}`,
       input: this.#opening.input,
       sessionInput: state.input,
       cwd: state.cwd,
@@ -159,8 +159,15 @@ export class TurnRun {
     });
   }
 
-  #hear(event: SessionEvent): void {
-    if (this.#over) return;
+  #hear(said: SessionEvent): void {
+    if (this.#over || this.#finished) return;
+    const event = plain(said);
+    if (event === undefined) {
+      // A journal takes only JSON: what is none is a bug of the engine, and never reaches the batch of others.
+      this.#finish(bug('The engine emitted an event that is not JSON'));
+      this.#controller.abort();
+      return;
+    }
     const partial = this.#follow(event);
     if (isDurable(event)) this.#session.emit(this.command.commandId, event);
     else this.#session.show(event, partial);
@@ -189,6 +196,16 @@ export class TurnRun {
       default:
         return undefined;
     }
+  }
+}
+
+/** The event as JSON says it: what is folded after a restart is what was seen live. */
+function plain(event: SessionEvent): SessionEvent | undefined {
+  try {
+    const copy = JSON.parse(JSON.stringify(event)) as SessionEvent | null;
+    return typeof copy?.type === 'string' ? copy : undefined;
+  } catch {
+    return undefined;
   }
 }
 
