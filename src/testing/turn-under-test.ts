@@ -6,7 +6,11 @@ import type { Engine, TurnHandle, TurnRequest, TurnResult } from '../../actors/p
 import type { SessionEvent } from '../../actors/session/event.ts';
 import { createSimulatedClock, type SimulatedClock } from './clock.ts';
 
-export type TurnSetting = Partial<TurnRequest> & { readonly controller?: AbortController };
+export type TurnSetting = Partial<TurnRequest> & {
+  readonly controller?: AbortController;
+  /** Called with each event, from inside `emit`. */
+  readonly onEvent?: (event: SessionEvent) => void;
+};
 
 export interface TurnUnderTest {
   readonly request: TurnRequest;
@@ -29,7 +33,7 @@ export interface TurnUnderTest {
 }
 
 export function runTurn(engine: Engine, setting: TurnSetting = {}): TurnUnderTest {
-  const { controller = new AbortController(), ...overrides } = setting;
+  const { controller = new AbortController(), onEvent, ...overrides } = setting;
   const clock = createSimulatedClock();
   const request: TurnRequest = {
     sessionId: 'session-1',
@@ -48,7 +52,10 @@ export function runTurn(engine: Engine, setting: TurnSetting = {}): TurnUnderTes
     ...overrides,
   };
   const events: SessionEvent[] = [];
-  const handle = engine.start(request, (event) => void events.push(event));
+  const handle = engine.start(request, (event) => {
+    events.push(event);
+    onEvent?.(event);
+  });
   const eventsDuringStart = events.length;
   let beforeAbort: number | undefined;
   let over = false;

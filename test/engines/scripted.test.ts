@@ -184,6 +184,18 @@ describe('steps', () => {
     expect(turn.events.find((event) => event.type === 'tool_execution_end')?.['result']).toEqual({ content });
   });
 
+  it('an undelayed list is over before any other work of the process runs', async () => {
+    const turn = play(
+      { text: 'one' },
+      { delayMs: 0 },
+      { tool: { name: 'ls' } },
+      { usage: { input: 1 } },
+      { text: 'two' },
+    );
+    for (let hop = 0; hop < 50; hop += 1) await Promise.resolve();
+    expect(turn.events.at(-1)?.type).toBe('agent_end');
+  });
+
   it('an abort in a tool leaves no timer', async () => {
     const turn = play({ tool: { name: 'ls', delayMs: 1_000 } });
     await turn.clock.advanceAsync(10);

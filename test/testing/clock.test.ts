@@ -38,6 +38,14 @@ describe('simulated clock', () => {
     expect(clock.pendingTimers).toBe(1);
   });
 
+  it('runs a timer that is overdue now, not in the past', () => {
+    const clock = createSimulatedClock(100);
+    const seen: number[] = [];
+    clock.setTimeout(() => seen.push(clock.now()), -50);
+    clock.advance(0);
+    expect(seen).toEqual([100]);
+  });
+
   it('never runs a cleared timer, and forgives an unknown handle', () => {
     const clock = createSimulatedClock();
     const seen: string[] = [];

@@ -66,9 +66,7 @@ class PiTurn {
     this.#input = input;
     this.#request = request;
     this.#given = { steer: [...request.steers], followUp: [...request.followUps] };
-    this.#events = new RunEvents((event) => {
-      if (!request.signal.aborted) emit(event);
-    });
+    this.#events = new RunEvents(emit);
   }
 
   take(nudge: Nudge): boolean {
@@ -120,10 +118,7 @@ class PiTurn {
 
   async #talk(session: PiSession, memory: PiMemory): Promise<TurnResult> {
     const { signal } = this.#request;
-    const stop = (): void => {
-      session.clearQueue(); // Else it would go out with the next prompt.
-      session.abort().catch(() => undefined); // The prompt's end tells.
-    };
+    const stop = (): void => void session.abort().catch(() => undefined); // The prompt's end tells.
     session.subscribe((event) => {
       // An abort before pi's run began is forgotten by pi.
       if (event.type === 'agent_start' && signal.aborted) stop();
@@ -162,8 +157,6 @@ class PiTurn {
     }
     let next: Json | undefined = this.#request.input;
     while (next !== undefined) {
-      await Promise.all(this.#enqueuing);
-      if (this.#request.signal.aborted) break;
       let accepted = false;
       const preflightResult = (ok: boolean): void => void (accepted = ok);
       try {

@@ -5,6 +5,7 @@
  * Engines that wait on the request's clock and engines that wait for a network run alike: the suite moves the simulated
  * clock and lets I/O go on until the turn lets go.
  */
+import { getEventListeners } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import type { Json } from '../../../actors/message.ts';
 import type { Engine, TurnRequest } from '../../../actors/ports.ts';
@@ -59,6 +60,7 @@ async function expectNothingLeft(turn: TurnUnderTest, engine: Engine): Promise<v
   engine.forget(turn.request.sessionId);
   await engine.close();
   expect(turn.clock.pendingTimers, 'timers left behind').toBe(0);
+  expect(getEventListeners(turn.request.signal, 'abort').length, 'listeners left on the signal').toBe(0);
 }
 
 function startingAndEnding(suite: EngineSuite): void {
@@ -178,9 +180,22 @@ function aborting(suite: EngineSuite): void {
     await until(turn.clock, () => turn.answering());
     const at = turn.clock.now();
     turn.abort();
+    expect(turn.handle.steer({ message: 'too late' }), 'takes a steer after the abort').toBe(false);
     await turn.settled();
     expect(turn.clock.now()).toBe(at);
     expect(grammarOffence(turn.seenBeforeAbort())).toBeUndefined();
+    await expectNothingLeft(turn, engine);
+  });
+
+  it('an abort from inside of an event is an abort', async () => {
+    const engine = await prepared(suite);
+    const controller = new AbortController();
+    const onEvent = (event: SessionEvent): void => {
+      if (event.type === 'message_update') controller.abort();
+    };
+    const turn = runTurn(engine, { ...suite.endless, controller, onEvent });
+    await until(turn.clock, () => turn.answering());
+    await turn.settled();
     await expectNothingLeft(turn, engine);
   });
 
@@ -216,6 +231,18 @@ function steering(suite: EngineSuite): void {
     await turn.finish();
     expect(userTexts(turn.events).filter((text) => text === 'say steered')).toHaveLength(1);
     expect(grammarOffence(turn.events)).toBeUndefined();
+    await engine.close();
+  });
+
+  it('a message that comes with the last event is shown or refused, never lost', async () => {
+    const engine = await prepared(suite);
+    const taken: boolean[] = [];
+    const onEvent = (event: SessionEvent): void => {
+      if (event.type === 'agent_end') taken.push(turn.handle.steer({ message: 'say steered' }));
+    };
+    const turn = runTurn(engine, { ...suite.slow, onEvent });
+    await turn.finish();
+    expect(userTexts(turn.events).includes('say steered')).toBe(taken[0]);
     await engine.close();
   });
 
@@ -306,6 +333,7 @@ function failures(suite: EngineSuite): void {
         message: expect.stringMatching(/./) as string,
       });
       expect(grammarOffence(turn.events)).toBeUndefined();
+      expect(turn.handle.steer({ message: 'too late' }), 'takes a steer after its end').toBe(false);
       await expectNothingLeft(turn, engine);
     });
   }
