@@ -76,7 +76,11 @@ export function createServer(config: Config, parts: ServerParts = {}): Server {
   const journal = parts.journal ?? createJournal(config);
   const engines = parts.engines ?? createEngines(config);
   const { connectionsMax, frameBytesMax } = config.limits;
-  const isOwnHost = (hostname: string): boolean => isLoopback(hostname) || hostname === config.host.toLowerCase();
+
+  let starting: Promise<StartedServer> | undefined;
+  let stopping: Promise<void> | undefined;
+  /** The journal failed: there is nothing to drain into. */
+  let failed = false;
 
   const registry = createRegistry(catalog);
   const system = createSystem(
@@ -100,18 +104,18 @@ export function createServer(config: Config, parts: ServerParts = {}): Server {
       serverVersion: packageVersion,
       defaultEngine: config.engine,
       limits: limitsOf(config),
-      onFatal: parts.onFatal ?? rethrow,
+      onFatal(error) {
+        failed = true;
+        (parts.onFatal ?? rethrow)(error);
+      },
     },
   );
-  const listener = createHttpListener({ connectionsMax, isOwnHost });
+  const listener = createHttpListener({ connectionsMax, isOwnHost: isLoopback });
   const webSockets = createWebSocketTransport(
     listener,
     { reception: system, clock, telemetry },
-    { connectionsMax, frameBytesMax, heartbeat: config.heartbeat, isOwnHost, principal: LOCAL_PRINCIPAL },
+    { connectionsMax, frameBytesMax, heartbeat: config.heartbeat, isOwnHost: isLoopback, principal: LOCAL_PRINCIPAL },
   );
-
-  let starting: Promise<StartedServer> | undefined;
-  let stopping: Promise<void> | undefined;
 
   async function start(): Promise<StartedServer> {
     try {
@@ -122,9 +126,7 @@ export function createServer(config: Config, parts: ServerParts = {}): Server {
       const recovery = await system.start();
       return { host: address.address, port: address.port, url: urlOf(address, 'http'), recovery };
     } catch (error) {
-      await closeTransports();
-      for (const engine of engines) await engine.close();
-      await journal.close();
+      await closeAll();
       throw error;
     }
   }
@@ -137,10 +139,17 @@ export function createServer(config: Config, parts: ServerParts = {}): Server {
     // A start that was refused has closed everything itself.
     if (started === false) return;
     try {
-      if (started === true) await system.drain();
+      if (started === true && !failed) await system.drain();
     } finally {
-      await closeTransports();
+      await closeAll();
     }
+  }
+
+  /** In the reverse order of the start. What has closed already does not mind. */
+  async function closeAll(): Promise<void> {
+    await closeTransports();
+    for (const engine of engines) await engine.close();
+    await journal.close();
   }
 
   async function closeTransports(): Promise<void> {

@@ -35,7 +35,10 @@ const serveOptions: readonly ServeOption[] = [
   { path: 'allowCrash', flag: '--allow-crash', text: 'let scripts of the scripted engine end this process: for tests' },
 ];
 
-export const configOption = new Option('--config <file>', 'JSON file with any of the keys of "config --print-default"');
+const configOption = new Option(
+  '--config <file>',
+  'JSON file with any of the keys of "config --print-default" [TROUPE_CONFIG]',
+);
 
 export function commanderOptions(): Option[] {
   const own = serveOptions.map(

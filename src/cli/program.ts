@@ -3,14 +3,11 @@
  * right, and an exit code that a script can tell apart.
  */
 import { Command, CommanderError } from 'commander';
-import { JournalRefused } from '../../actors/ports.ts';
 import { defaultConfig } from '../config.ts';
 import { nearest } from '../config-keys.ts';
-import { ConfigError } from '../config-sources.ts';
-import { StartRefused } from '../server.ts';
 import { exitCodes, exitCodeTable } from './exit-codes.ts';
 import { commanderOptions, flagValues, plannedOption } from './options.ts';
-import { serve } from './serve.ts';
+import { Refusal } from './refusal.ts';
 import { packageVersion } from './version.ts';
 
 type Found = Readonly<Record<string, string | boolean>>;
@@ -18,15 +15,13 @@ type Found = Readonly<Record<string, string | boolean>>;
 /** Commands of later versions. */
 const PLANNED = 'verify history replay export backup restore paths diagram inspect token'.split(' ');
 
-/** A command line that means nothing here. */
-class UsageError extends Error {}
-
 /** Never rejects: what goes wrong is told and becomes the process's exit code. */
 export async function runProgram(argv: readonly string[]): Promise<void> {
   try {
     checkCommand(argv[0]);
     await createProgram().parseAsync(argv, { from: 'user' });
   } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) return;
     const { lines, exitCode } = refusalOf(error);
     for (const line of lines) process.stderr.write(`troupe: ${line}\n`);
     process.exitCode = exitCode;
@@ -45,7 +40,11 @@ function createProgram(): Command {
   const server = program
     .command('serve', { isDefault: true })
     .description('serve clients until told to stop (the default command)')
-    .action((found: Found) => serve({ flags: flagValues(found), file: found['config'] as string | undefined }));
+    .action(async (found: Found) => {
+      // Everything that a server needs: loaded only when there is going to be one.
+      const { serve } = await import('./serve.ts');
+      await serve({ flags: flagValues(found), file: found['config'] as string | undefined });
+    });
   for (const option of commanderOptions()) server.addOption(option);
 
   program
@@ -53,7 +52,7 @@ function createProgram(): Command {
     .description('show the configuration')
     .option('--print-default', 'print all keys with their defaults, as a file for --config')
     .action(({ printDefault }: Found) => {
-      if (printDefault !== true) throw new UsageError('"config" needs --print-default');
+      if (printDefault !== true) throw misused('"config" needs --print-default');
       process.stdout.write(`${JSON.stringify(defaultConfig, null, 2)}\n`);
     });
 
@@ -74,23 +73,20 @@ function checkCommand(name: string | undefined): void {
   if (name === undefined || name.startsWith('-')) return;
   const known = ['serve', 'config'];
   if (known.includes(name)) return;
-  if (PLANNED.includes(name)) throw new UsageError(`"${name}" is planned and not part of this version yet`);
-  throw new UsageError(
-    `there is no command "${name}"; the nearest one is "${nearest(name, known)}" (see troupe --help)`,
-  );
+  if (PLANNED.includes(name)) throw misused(`"${name}" is planned and not part of this version yet`);
+  throw misused(`there is no command "${name}"; the nearest one is "${nearest(name, known)}" (see troupe --help)`);
 }
 
-function refusalOf(error: unknown): { lines: readonly string[]; exitCode: number } {
-  if (error instanceof CommanderError) {
-    if (error.exitCode === 0) return { lines: [], exitCode: exitCodes.done };
-    return { lines: [usageLine(error)], exitCode: exitCodes.usage };
-  }
-  if (error instanceof UsageError) return { lines: [error.message], exitCode: exitCodes.usage };
-  if (error instanceof ConfigError) return { lines: error.problems, exitCode: exitCodes.usage };
-  if (error instanceof StartRefused) return { lines: [error.message], exitCode: exitCodes[error.reason] };
-  if (error instanceof JournalRefused) return { lines: [error.message], exitCode: exitCodes.journal };
+function refusalOf(error: unknown): Refusal {
+  if (error instanceof Refusal) return error;
+  if (error instanceof CommanderError) return misused(usageLine(error));
   // A defect: its place is worth more than brevity.
-  return { lines: [String((error as Error).stack ?? error)], exitCode: exitCodes.failed };
+  return new Refusal(exitCodes.failed, String((error as Error).stack ?? error));
+}
+
+/** A command line that means nothing here. */
+function misused(line: string): Refusal {
+  return new Refusal(exitCodes.usage, line);
 }
 
 /** Commander's message as one line, and better where more is known. */

@@ -7,12 +7,14 @@
  */
 import { writeSync } from 'node:fs';
 import { constants } from 'node:os';
-import { loadConfig, type ConfigSources } from '../config-sources.ts';
-import { createServer } from '../server.ts';
+import { JournalRefused } from '../../actors/ports.ts';
+import { ConfigError, loadConfig, type ConfigSources, type LoadedConfig } from '../config-sources.ts';
+import { createServer, StartRefused, type Server, type StartedServer } from '../server.ts';
 import { createBus, type Level } from '../telemetry/bus.ts';
 import { createLogger, type LogLevel } from '../telemetry/logger.ts';
 import { createOutput, type Output } from '../telemetry/output.ts';
 import { exitCodes } from './exit-codes.ts';
+import { Refusal } from './refusal.ts';
 import { createStopSignals } from './stop-signals.ts';
 import { welcome } from './welcome.ts';
 
@@ -20,7 +22,7 @@ import { welcome } from './welcome.ts';
 const FLUSH_TIMEOUT_MS = 1_000;
 
 export async function serve(sources: Omit<ConfigSources, 'environment'>): Promise<void> {
-  const { config, warnings } = loadConfig({ ...sources, environment: process.env });
+  const { config, warnings } = load({ ...sources, environment: process.env });
   const { stdout } = process;
   const terminal = stdout.isTTY && !process.env['CI'];
   const output = createOutput(stdout);
@@ -36,8 +38,11 @@ export async function serve(sources: Omit<ConfigSources, 'environment'>): Promis
   function fail(message: string, error: unknown): never {
     logger.fatal(message, error);
     // Nobody waits here: what is wrong must not go on. Lines that a slow reader has not taken are lost, this one is not.
-    if (output.waitingBytes > 0) writeSync(process.stderr.fd, `troupe: fatal: ${message}: ${String(error)}\n`);
-    process.exit(exitCodes.failed);
+    try {
+      if (output.waitingBytes > 0) writeSync(process.stderr.fd, `troupe: fatal: ${message}: ${String(error)}\n`);
+    } finally {
+      process.exit(exitCodes.failed);
+    }
   }
   process.on('uncaughtException', (error) => fail('uncaught exception', error));
   process.on('unhandledRejection', (reason) => fail('unhandled rejection', reason));
@@ -66,7 +71,7 @@ export async function serve(sources: Omit<ConfigSources, 'environment'>): Promis
   process.on('SIGINT', stop);
 
   for (const warning of warnings) bus.observe({ level: 'warn', message: warning });
-  const { host, port, url, recovery } = await server.start();
+  const { host, port, url, recovery } = await start(server);
   const { engine, dataDir, journal } = config;
   bus.observe({
     level: 'info',
@@ -82,6 +87,25 @@ export async function serve(sources: Omit<ConfigSources, 'environment'>): Promis
     requeued: recovery.requeued,
   });
   if (terminal) output.write(welcome({ host, port, engine, data: journal.kind === 'memory' ? 'in memory' : dataDir }));
+}
+
+function load(sources: ConfigSources): LoadedConfig {
+  try {
+    return loadConfig(sources);
+  } catch (error) {
+    if (error instanceof ConfigError) throw new Refusal(exitCodes.usage, ...error.problems);
+    throw error;
+  }
+}
+
+async function start(server: Server): Promise<StartedServer> {
+  try {
+    return await server.start();
+  } catch (error) {
+    if (error instanceof StartRefused) throw new Refusal(exitCodes[error.reason], error.message);
+    if (error instanceof JournalRefused) throw new Refusal(exitCodes.journal, error.message);
+    throw error;
+  }
 }
 
 async function exit(output: Output, code: number): Promise<void> {

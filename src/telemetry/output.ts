@@ -18,7 +18,7 @@ export interface Output {
   flush(timeoutMs: number): Promise<void>;
 }
 
-export const WAITING_BYTES_MAX = 8 * 1024 * 1024;
+const WAITING_BYTES_MAX = 8 * 1024 * 1024;
 
 export function createOutput(stream: Writable, waitingBytesMax = WAITING_BYTES_MAX): Output {
   let broken = false;

@@ -66,7 +66,7 @@ export function upgradeRequired(server: Server): HttpRefusal {
 }
 
 /** Head and body of a refusal, the same on a response and on the raw socket of an upgrade. */
-export function refusalMessage({ status, errorCode, error }: HttpRefusal): {
+function refusalMessage({ status, errorCode, error }: HttpRefusal): {
   headers: Record<string, string>;
   body: string;
 } {

@@ -1,0 +1,245 @@
+import { once } from 'node:events';
+import { createServer as createNetServer, type AddressInfo } from 'node:net';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { WebSocket, type RawData } from 'ws';
+import type { Engine, Journal } from '../actors/ports.ts';
+import { JournalRefused } from '../actors/ports.ts';
+import { checkConfig, type Config, type ConfigInput } from '../src/config.ts';
+import { createEchoEngine } from '../src/engines/echo.ts';
+import { createMemoryJournal } from '../src/journal/memory.ts';
+import { createServer, StartRefused, type Server, type ServerParts } from '../src/server.ts';
+
+const servers: Server[] = [];
+afterEach(async () => {
+  for (const server of servers.splice(0)) await server.stop();
+});
+
+function configure(input: ConfigInput = {}): Config {
+  const checked = checkConfig({ port: 0, journal: { kind: 'memory', acceptVolatile: true }, ...input });
+  if ('issues' in checked) throw new Error(JSON.stringify(checked.issues));
+  return checked.config;
+}
+
+function create(input?: ConfigInput, parts?: ServerParts): Server {
+  const server = createServer(configure(input), parts);
+  servers.push(server);
+  return server;
+}
+
+type Frame = Readonly<Record<string, unknown>>;
+const frameOf = (data: RawData): Frame => JSON.parse((data as Buffer).toString()) as Frame;
+
+async function frames(socket: WebSocket, count: number): Promise<Frame[]> {
+  const found: Frame[] = [];
+  return new Promise((resolve) => {
+    socket.on('message', (data) => {
+      if (found.push(frameOf(data)) === count) resolve(found);
+    });
+  });
+}
+
+/** The journal with some of its methods replaced. */
+function withOther(journal: Journal, replaced: Partial<Journal>): Journal {
+  return new Proxy(journal, {
+    get(target, key) {
+      if (key in replaced) return replaced[key as keyof Journal];
+      const value: unknown = Reflect.get(target, key, target);
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+    },
+  });
+}
+
+/** A memory journal that opens when it is told to, or is refused. */
+function gatedJournal(): { journal: Journal; open: () => void; refuse: (error: Error) => void; opened: () => number } {
+  let open!: () => void;
+  let refuse!: (error: Error) => void;
+  let opened = 0;
+  const gate = new Promise<void>((resolve, reject) => {
+    open = resolve;
+    refuse = reject;
+  });
+  const memory = createMemoryJournal();
+  const journal = withOther(memory, {
+    async open() {
+      opened += 1;
+      await gate;
+      return memory.open();
+    },
+  });
+  return { journal, open, refuse, opened: () => opened };
+}
+
+/** Runs `start` until its journal is being opened, and says where it listens by then. */
+async function portWhileStarting(
+  server: Server,
+  gate: { opened: () => number },
+): Promise<{ starting: Promise<unknown> }> {
+  const starting = server.start();
+  starting.catch(() => undefined);
+  await vi.waitFor(() => expect(gate.opened()).toBe(1));
+  return { starting };
+}
+
+async function freePort(): Promise<number> {
+  const probe = createNetServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const { port } = probe.address() as AddressInfo;
+  probe.close();
+  await once(probe, 'close');
+  return port;
+}
+
+describe('a server', () => {
+  it('starts once, serves, and stops once', async () => {
+    const server = create();
+    const [first, second] = await Promise.all([server.start(), server.start()]);
+    expect(second).toBe(first);
+    expect(first.url).toBe(`http://127.0.0.1:${first.port}`);
+    expect(first.recovery).toMatchObject({ boot: 1, durable: false, sessions: 0 });
+
+    const socket = new WebSocket(first.url);
+    const greeting = frames(socket, 2);
+    const closed = once(socket, 'close');
+    expect((await greeting).map(({ type }) => type)).toEqual(['server_ready', 'startup_recovery_summary']);
+    await Promise.all([server.stop(), server.stop()]);
+    expect((await closed)[0]).toBe(1001);
+    await expect(fetch(first.url)).rejects.toThrow();
+  });
+
+  it('hands its limits to those who keep them', async () => {
+    const server = create({ limits: { frameBytesMax: 1000, connectionsMax: 1, pendingMax: 7 } });
+    const { url } = await server.start();
+    const socket = new WebSocket(url);
+    const received = frames(socket, 3);
+    await once(socket, 'open');
+    socket.send(`"${'x'.repeat(1000)}"`);
+    const [ready, , refused] = await received;
+    expect(ready).toMatchObject({ data: { limits: { frameBytesMax: 1000, pendingMax: 7 } } });
+    expect(refused).toMatchObject({ success: false, errorCode: 'FRAME_TOO_LARGE' });
+    const surplus = new WebSocket(url);
+    expect((await once(surplus, 'close'))[0]).toBe(1013);
+  });
+
+  it('is reached under the name that it was configured with, and not under others', async () => {
+    const server = create({ host: 'localhost' });
+    const { url } = await server.start();
+    expect((await fetch(url)).status).toBe(426);
+    const port = new URL(url).port;
+    expect((await fetch(`http://localhost:${port}`)).status).toBe(426);
+  });
+
+  it('stops before it was started', async () => {
+    await create().stop();
+  });
+
+  it('that is told to stop while it starts, starts and stops', async () => {
+    const gate = gatedJournal();
+    const server = create({}, { journal: gate.journal });
+    const { starting } = await portWhileStarting(server, gate);
+    const stopped = server.stop();
+    gate.open();
+    await starting;
+    await stopped;
+  });
+});
+
+describe('a client that comes before recovery is over', () => {
+  it('is greeted when it is, and its frames are taken in their order', async () => {
+    const gate = gatedJournal();
+    const port = await freePort();
+    const server = create({ port }, { journal: gate.journal });
+    const { starting } = await portWhileStarting(server, gate);
+    const socket = new WebSocket(`ws://127.0.0.1:${port}`);
+    const seen: Frame[] = [];
+    const all = new Promise<void>((resolve) => {
+      socket.on('message', (data) => {
+        const frame = frameOf(data);
+        if (frame['type'] !== 'response') seen.push(frame);
+        else if (seen.push(frame) && frame['id'] === 'second') resolve();
+      });
+    });
+    await once(socket, 'open');
+    socket.send('{"type":"ping","id":"first"}');
+    socket.send('{"type":"ping","id":"second"}');
+    // The answer to a WebSocket ping says that the server has read both, and still says nothing.
+    socket.ping();
+    await once(socket, 'pong');
+    expect(seen).toEqual([]);
+    gate.open();
+    await starting;
+    await all;
+    expect(seen.filter(({ type }) => type === 'response').map(({ id }) => id)).toEqual(['first', 'second']);
+    expect(seen.slice(0, 2).map(({ type }) => type)).toEqual(['server_ready', 'startup_recovery_summary']);
+  });
+
+  it('is told to go when the journal is refused, and nothing is left', async () => {
+    const gate = gatedJournal();
+    const port = await freePort();
+    const echo = createEchoEngine();
+    const close = vi.fn<() => Promise<void>>(() => Promise.resolve());
+    const server = create({ port }, { journal: gate.journal, engines: [{ ...echo, close, ready: true }] });
+    const { starting } = await portWhileStarting(server, gate);
+    const socket = new WebSocket(`ws://127.0.0.1:${port}`);
+    await once(socket, 'open');
+    const closed = once(socket, 'close');
+    gate.refuse(new JournalRefused('in use'));
+    await expect(starting).rejects.toThrow(JournalRefused);
+    expect((await closed)[0]).toBe(1001);
+    expect(close).toHaveBeenCalledTimes(1);
+    await expect(fetch(`http://127.0.0.1:${port}`)).rejects.toThrow();
+    await server.stop();
+  });
+});
+
+describe('a start that is refused', () => {
+  it('because the port is busy has not touched the journal', async () => {
+    const squatter = createNetServer().listen(0, '127.0.0.1');
+    await once(squatter, 'listening');
+    const { port } = squatter.address() as AddressInfo;
+    const gate = gatedJournal();
+    const server = create({ port }, { journal: gate.journal });
+    await expect(server.start()).rejects.toThrow(
+      new StartRefused(
+        'address',
+        `port ${port} on 127.0.0.1 is in use: stop the program that listens there, or choose another port with --port (0 takes a free one)`,
+      ),
+    );
+    expect(gate.opened()).toBe(0);
+    squatter.close();
+  });
+
+  it('because the default engine is missing has touched neither port nor journal', async () => {
+    const gate = gatedJournal();
+    const broken: Engine = {
+      ...createEchoEngine(),
+      ready: false,
+      prepare: () => Promise.reject(new Error('not installed: run x')),
+    };
+    const server = create({}, { journal: gate.journal, engines: [broken] });
+    await expect(server.start()).rejects.toThrow('engine echo: not installed: run x');
+    expect(gate.opened()).toBe(0);
+  });
+});
+
+describe('a journal that fails', () => {
+  it('is told to the embedding program, once', async () => {
+    const memory = createMemoryJournal();
+    let broken = false;
+    const journal = withOther(memory, {
+      append(entries, done) {
+        if (broken) setImmediate(() => done(new Error('disk full')));
+        else memory.append(entries, done);
+      },
+    });
+    const onFatal = vi.fn<(error: Error) => void>();
+    const server = createServer(configure(), { journal, onFatal });
+    const { url } = await server.start();
+    broken = true;
+    const socket = new WebSocket(url);
+    await once(socket, 'open');
+    socket.send('{"type":"create_session","sessionId":"s","id":"1"}');
+    await vi.waitFor(() => expect(onFatal).toHaveBeenCalled());
+    expect(onFatal.mock.calls).toEqual([[expect.objectContaining({ message: 'disk full' })]]);
+    await server.stop().catch(() => undefined);
+  });
+});
