@@ -143,12 +143,14 @@ export class Recovery {
     if (idempotencyKey !== undefined && keyScope !== undefined)
       keys.push(scopedKey(principal, keyScope, idempotencyKey));
     if (keys.length === 0) return;
+    const closes = end.content.facts?.some(({ type }) => type === 'session.closed') === true;
     this.#runtime.deduplication.restore(keys, {
       settled: true,
       commandType: end.commandType,
       success: end.success,
       offset: end.offset,
-      sessionVersion: end.sessionVersion,
+      // As it was told: the session of a deletion has no version any more.
+      sessionVersion: closes ? undefined : end.sessionVersion,
       runsAgain: false,
       kept: undefined,
     });
