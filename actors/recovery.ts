@@ -168,7 +168,7 @@ export class Recovery {
       mailbox.adopt(session);
       for (const { accepted } of this.#inFlight.values()) {
         if (accepted.sessionId === id && accepted.mailbox === 'work') {
-          session.foldAccepted(accepted.commandId, accepted.deadlineAt);
+          session.enterLane(accepted.offset, accepted.commandId, accepted.deadlineAt);
         }
       }
       return;
@@ -234,7 +234,7 @@ export class Recovery {
   #end(command: Command, outcome: Failure, reason: string): void {
     const session = command.sessionId === undefined ? undefined : this.#router.session(command.sessionId);
     const { commandId, commandType, sessionId } = command;
-    const runs = session?.state?.turn?.commandId === commandId;
+    const runs = session?.state?.turn?.acceptedOffset === command.acceptedOffset;
     const events = runs && session?.state !== undefined ? closingEvents(session.state, outcome.error) : [];
     this.#router.outcomes.settle(command, { outcome, events, recovered: reason }, session);
     const lastPhase = command.attempt > 0 ? 'started' : 'accepted';

@@ -41,7 +41,7 @@ export class Acceptance {
     this.accept(command, session);
     if (command.inLane || session?.state === undefined) return;
     command.inLane = true;
-    session.tell({ type: 'work.accepted', commandId: command.commandId, deadlineAt: command.deadlineAt });
+    session.enterLane(command.acceptedOffset, command.commandId, command.deadlineAt);
   }
 
   #record(command: Command, session: Session | undefined): void {

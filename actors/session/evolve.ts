@@ -4,7 +4,7 @@
  * Used live and at recovery alike, so what a restart rebuilds equals what was there, by construction. Pure but for changing the
  * state it is given: a copy per command would cost more than the command.
  */
-import type { CommandFinished, CommandSettled, Entry } from '../entry.ts';
+import type { CommandFinished, CommandSettled, CommandStarted, Entry } from '../entry.ts';
 import type { Json } from '../json.ts';
 import type { SessionEvent, SessionFact, SessionOpened } from './event.ts';
 import type { SessionState, SessionView } from './session-state.ts';
@@ -16,7 +16,7 @@ export function evolve(state: SessionState | undefined, entry: Entry): SessionSt
     case 'command.finished':
       return settle(state, entry);
     case 'command.started':
-      if (state !== undefined && entry.content.turn !== undefined) beginTurn(state, entry.commandId, entry.attempt);
+      if (state !== undefined && entry.content.turn !== undefined) beginTurn(state, entry);
       return state;
     case 'session.event':
       if (state !== undefined) {
@@ -44,7 +44,7 @@ function settle(before: SessionState | undefined, entry: CommandSettled | Comman
   const { facts, events } = entry.content;
   if (state !== undefined && events !== undefined) for (const event of events) applyEvent(state, event);
   // The turn ends before the facts take effect: a message that it left behind waits for the next one.
-  if (entry.kind === 'command.finished' && state?.turn?.commandId === entry.commandId) state.turn = null;
+  if (entry.kind === 'command.finished' && state?.turn?.acceptedOffset === entry.acceptedOffset) state.turn = null;
   if (facts !== undefined) for (const fact of facts) state = applyFact(state, fact, entry.at);
   if (state === undefined) return undefined;
   if (entry.seq !== undefined) state.seq = entry.seq;
@@ -102,12 +102,13 @@ export function openSession(fact: SessionOpened, at: number): SessionState {
 }
 
 /** What waited for this turn goes to the engine with its start. */
-function beginTurn(state: SessionState, commandId: string, attempt: number): void {
+function beginTurn(state: SessionState, { commandId, acceptedOffset, attempt }: CommandStarted): void {
   state.turns += 1;
   state.steers = [];
   state.followUps = [];
   state.turn = {
     commandId,
+    acceptedOffset,
     attempt,
     agentOpen: false,
     turnOpen: false,

@@ -35,6 +35,8 @@ export interface SessionState {
 /** The running turn as its durable events tell it: what has to be closed when it ends early. */
 export interface OpenTurn {
   readonly commandId: string;
+  /** Tells its command from others: ids are unique per principal only. */
+  readonly acceptedOffset: number;
   readonly attempt: number;
   agentOpen: boolean;
   turnOpen: boolean;

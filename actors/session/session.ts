@@ -31,6 +31,8 @@ export class Session {
   readonly #perform: (intent: Intent) => void;
   #state: SessionState | undefined;
   #lastBatch = 0;
+  /** Work that waits in the lane, by the offset of its acceptance; not there while nothing does. */
+  #queued: Set<number> | undefined;
 
   constructor(runtime: Runtime, id: string, engine: string, perform: (intent: Intent) => void) {
     this.id = id;
@@ -95,22 +97,14 @@ export class Session {
     this.#runtime.host.collect(() => this.#apply(entry));
   }
 
-  /** Recovery: work that was accepted before the session existed is in its lane from now on. */
-  foldAccepted(commandId: string, deadlineAt: number | undefined): void {
-    this.#runtime.host.collect(() => {
-      this.#send({ type: 'work.accepted', commandId, deadlineAt });
-      this.#lane('work.queued');
-    });
+  /** Work that was accepted before the session existed is in its lane from now on. Its deadline was armed then. */
+  enterLane(acceptedOffset: number, commandId: string, deadlineAt: number | undefined): void {
+    this.#runtime.host.collect(() => this.#queue(acceptedOffset, commandId, deadlineAt));
   }
 
   /** Tells the chart what no entry says: a volatile step around the session's existence. */
-  tell(
-    event: Extract<ChartEvent, { type: 'engine.awaited' | 'opening.failed' | 'work.accepted' | 'engine.released' }>,
-  ): void {
-    const intents = this.#runtime.host.collect(() => {
-      this.#send(event);
-      if (event.type === 'work.accepted') this.#lane('work.queued');
-    });
+  tell(event: Extract<ChartEvent, { type: 'engine.awaited' | 'opening.failed' | 'engine.released' }>): void {
+    const intents = this.#runtime.host.collect(() => this.#send(event));
     const batch = this.#runtime.writer.newestBatch;
     for (const intent of intents) this.#runtime.releases.hold(batch, () => this.#perform(intent));
   }
@@ -163,10 +157,10 @@ export class Session {
     switch (entry.kind) {
       case 'command.accepted':
         if (entry.mailbox !== 'work' || entry.lane !== this.lane) break;
-        this.#send({ type: 'work.accepted', commandId: entry.commandId, deadlineAt: entry.deadlineAt });
-        this.#lane('work.queued');
+        this.#queue(entry.offset, entry.commandId, entry.deadlineAt);
         break;
       case 'command.started':
+        this.#queued?.delete(entry.acceptedOffset);
         this.#lane('work.started');
         if (entry.content.turn === undefined) break;
         this.#send({ type: 'turn.started', commandId: entry.commandId, attempt: entry.attempt });
@@ -176,7 +170,7 @@ export class Session {
         if (silent) this.#turn('engine.spoke');
         break;
       case 'command.finished':
-        this.#finish(entry, turn?.commandId === entry.commandId);
+        this.#finish(entry, turn?.acceptedOffset === entry.acceptedOffset);
         break;
       case 'turn.released':
         this.#turn('engine.released');
@@ -191,12 +185,15 @@ export class Session {
         if (fact.type === 'session.opened' || fact.type === 'session.closed') this.#send({ type: fact.type });
       }
     }
-    if (this.#laneIsIdle()) this.#send({ type: 'work.drained' });
+    if (!this.#laneIsIdle()) return;
+    this.#queued = undefined;
+    this.#send({ type: 'work.drained' });
   }
 
   #finish(entry: CommandFinished, endsTurn: boolean): void {
     if (!endsTurn) {
-      this.#lane('work.withdrawn');
+      // Control that stood aside for a dependency ends like this too, and was never in the lane.
+      if (this.#queued?.delete(entry.acceptedOffset) === true) this.#lane('work.withdrawn');
       return;
     }
     this.#lane('work.finished');
@@ -210,6 +207,13 @@ export class Session {
     this.#command(entry.success ? 'command.succeeded' : 'command.failed');
     this.#turn(entry.success ? 'turn.completed' : 'turn.failed');
     this.#send({ type: 'turn.settled' });
+  }
+
+  #queue(acceptedOffset: number, commandId: string, deadlineAt: number | undefined): void {
+    this.#queued ??= new Set();
+    this.#queued.add(acceptedOffset);
+    this.#send({ type: 'work.accepted', commandId, deadlineAt });
+    this.#lane('work.queued');
   }
 
   #laneIsIdle(): boolean {

@@ -95,7 +95,15 @@ describe('get_state', () => {
       messages: [{ role: 'user' }, { role: 'assistant' }],
       steers: ['s'],
       followUps: ['f', 'g'],
-      turn: { commandId: 'c', attempt: 1, agentOpen: true, turnOpen: true, tools: [], firstMessage: 0 },
+      turn: {
+        commandId: 'c',
+        acceptedOffset: 1,
+        attempt: 1,
+        agentOpen: true,
+        turnOpen: true,
+        tools: [],
+        firstMessage: 0,
+      },
     });
     expect(decide(getState, {}, session)).toMatchObject({
       outcome: {
