@@ -7,7 +7,7 @@
 import { createActor } from 'xstate';
 import type { AnyStateMachine, EventFromLogic, InputFrom, SnapshotFrom } from 'xstate';
 import { activeStates } from './chart.ts';
-import { recordEffects } from './recorder.ts';
+import { recordingOf } from './recorder.ts';
 
 /**
  * Plays `events` from the start of `machine` and returns the snapshot they lead to, so that the caller can ask whether it is
@@ -21,7 +21,7 @@ export function playHistory<Machine extends AnyStateMachine>(
   input?: InputFrom<Machine>,
 ): SnapshotFrom<Machine> {
   const failures: unknown[] = [];
-  const recorded: AnyStateMachine = recordEffects(machine, () => undefined);
+  const { machine: recorded, take } = recordingOf<AnyStateMachine>(machine);
   const actor = createActor(recorded, { input });
   actor.subscribe({ error: (error) => failures.push(error) });
   actor.start();
@@ -41,5 +41,6 @@ export function playHistory<Machine extends AnyStateMachine>(
   });
   const last = actor.getSnapshot() as SnapshotFrom<Machine>;
   actor.stop();
+  take();
   return last;
 }

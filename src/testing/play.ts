@@ -10,7 +10,7 @@ import type { AnyEventObject, AnyMachineSnapshot, AnyStateMachine, AnyStateNode,
 import { activeStates, statePath, transitionRef } from './chart.ts';
 import type { TransitionRef } from './chart.ts';
 import { createSimulatedClock } from './clock.ts';
-import { recordEffects } from './recorder.ts';
+import { recordingOf } from './recorder.ts';
 import type { Intent } from './recorder.ts';
 
 export interface Path {
@@ -57,11 +57,11 @@ export const pathTitle = (path: Path): string =>
   path.events.length === 0 ? '(start)' : path.events.map(({ type }) => type).join(' > ');
 
 export function playPath(machine: AnyStateMachine, path: Path, project = (context: unknown) => context): PlayedStep[] {
-  const intents: Intent[] = [];
   const taken: TransitionRef[] = [];
   const visited = new Set<string>();
   const failures: unknown[] = [];
-  const recorded: AnyStateMachine = recordEffects(machine, (intent) => intents.push(intent));
+  const { machine: recorded, take } = recordingOf(machine);
+  take();
 
   const visit = (nodes: readonly AnyStateNode[]): void => nodes.forEach((node) => visited.add(statePath(node)));
   const inspect = (event: InspectionEvent): void => {
@@ -89,7 +89,7 @@ export function playPath(machine: AnyStateMachine, path: Path, project = (contex
       event,
       position,
       snapshot,
-      intents: intents.splice(0),
+      intents: take(),
       taken: taken.splice(0),
       visited: [...visited],
     };

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { commandMachine, laneMachine, turnMachine } from '../../machines/index.ts';
+import { commandMachine, connectionMachine, laneMachine, turnMachine } from '../../machines/index.ts';
 import { playHistory } from '../../src/testing/history.ts';
 
 describe('a recorded history', () => {
@@ -26,9 +26,11 @@ describe('a recorded history', () => {
     );
   });
 
-  it('is refused when it goes on after a final state', () => {
+  it('is refused when it goes on after a final state, even with what the whole chart would take', () => {
     const events = [{ type: 'command.rejected' }, { type: 'command.admitted' }] as const;
     expect(() => playHistory(commandMachine, events)).toThrow(`after command.rejected it is in 'rejected'`);
+    const twice = [{ type: 'transport.closed' }, { type: 'transport.closed' }] as const;
+    expect(() => playHistory(connectionMachine, twice)).toThrow(`after transport.closed it is in 'closed'`);
   });
 
   it('is refused at its start', () => {
