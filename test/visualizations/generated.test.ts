@@ -1,0 +1,131 @@
+/**
+ * The generated files against the charts and tables that they come from: first that they are fresh, then that they say what
+ * they should, read by other means than they were written.
+ */
+import { globSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { createMachine } from 'xstate';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { LAYERS } from '../../.config/layers.ts';
+import * as machines from '../../machines/index.ts';
+import { branchesOf, stateNodes, statePath, transitionRefs } from '../../src/testing/chart.ts';
+import { diagramOf } from '../../visualizations/diagram.ts';
+import { GENERATED_ALONE, generatedFiles } from '../../visualizations/generated.ts';
+import { mermaidOf } from '../../visualizations/mermaid.ts';
+import { svgOf } from '../../visualizations/svg.ts';
+import { breakerMachine } from '../testing/breaker.ts';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const read = (path: string): string => readFileSync(`${root}${path}`, 'utf8');
+const charts = Object.values(machines).map((machine) => [machine.id, machine] as const);
+
+describe('the generated files', () => {
+  let files: ReadonlyMap<string, string>;
+  beforeAll(async () => {
+    files = await generatedFiles();
+  });
+
+  it('are fresh: `npm run docs` would change nothing', () => {
+    for (const [path, text] of files) expect(read(path), `${path} is stale: run npm run docs`).toBe(text);
+  });
+
+  it('are all there is: what nothing generates any more is gone', () => {
+    const found = globSync(GENERATED_ALONE, { cwd: root });
+    expect(found.filter((path) => !files.has(path))).toEqual([]);
+  });
+});
+
+describe.each(charts)('the pictures of the %s chart', (name, machine) => {
+  const nodes = stateNodes(machine);
+
+  it('show every state by its path, with its description', () => {
+    const svg = read(`visualizations/machines/${name}.svg`);
+    const shown = [...svg.matchAll(/<g data-state="([^"]*)">\n<title>([^<]*)<\/title>/g)].map(([, ...found]) => found);
+    expect(new Map(shown as [string, string][])).toEqual(
+      new Map(nodes.map((node) => [statePath(node), node.description ?? ''])),
+    );
+  });
+
+  it('name every event, guard and action that the chart knows', () => {
+    const named: unknown[] = nodes.flatMap((node) => [
+      ...[...node.entry, ...node.exit],
+      ...branchesOf(node).flatMap(([event, branches]) => [
+        event,
+        ...branches.flatMap((each) => [...each.actions, each.guard]),
+      ]),
+    ]);
+    const names = named.flatMap((item) =>
+      item === undefined ? [] : [typeof item === 'string' ? item : (item as { type: string }).type],
+    );
+    for (const kind of ['svg', 'mmd']) {
+      const picture = read(`visualizations/machines/${name}.${kind}`);
+      for (const each of names) expect(picture, `${name}.${kind}`).toContain(each);
+    }
+  });
+
+  it('are Mermaid that declares every state before the first arrow that names it', () => {
+    const text = read(`visualizations/machines/${name}.mmd`);
+    const lines = text.split('\n').map((line) => line.trim());
+    const declared = new Set(['[*]']);
+    for (const line of lines) {
+      const [, from, to] = /^(\S+) --> (\S+)/.exec(line) ?? [];
+      if (from !== undefined) expect([...declared], line).toEqual(expect.arrayContaining([from, to]));
+      const [, box] = /^state "[^"]*" as (\S+) \{$/.exec(line) ?? /^(\S+) : /.exec(line) ?? [];
+      if (box !== undefined) declared.add(box);
+    }
+    expect(declared.size).toBe(nodes.length);
+    const starts = nodes
+      .filter(({ type }) => type === 'compound')
+      .map(({ initial }) => initial.target[0]!.path.join('_'));
+    expect(lines.filter((line) => line.startsWith('[*]'))).toHaveLength(starts.length);
+    expect(lines).toEqual(expect.arrayContaining(starts.map((start) => `[*] --> ${start}`)));
+  });
+
+  it('are JSON from which XState builds a chart with the same states and transitions', () => {
+    const rebuilt = createMachine(JSON.parse(read(`visualizations/machines/${name}.json`)) as never);
+    expect(stateNodes(rebuilt).map(statePath)).toEqual(nodes.map(statePath));
+    expect(transitionRefs(rebuilt)).toEqual(transitionRefs(machine));
+  });
+});
+
+describe('a picture', () => {
+  const diagram = diagramOf(breakerMachine);
+
+  it('says of a delay and of an invoked actor what they are called', () => {
+    const text = mermaidOf(diagram);
+    expect(text).toContain('open --> halfOpen : after cooldown');
+    expect(text).toContain('halfOpen --> open : error probe');
+    expect(text).toContain('checking --> open : always [toleratesNone]');
+  });
+
+  it('draws what the whole chart takes from each of its states but the one that it leads to', () => {
+    const resets = diagram.arrows.filter(({ labels }) => labels.some(({ event }) => event === 'breaker.reset'));
+    expect(resets.map(({ from, to }) => `${from} > ${to}`)).toEqual([
+      'checking > closed',
+      'open > closed',
+      'halfOpen > closed',
+    ]);
+  });
+
+  it('shows text as text', async () => {
+    const odd = { ...diagram, description: 'a < b & "c"' };
+    expect(await svgOf(odd)).toContain('<desc id="description">a &lt; b &amp; &quot;c&quot;</desc>');
+  });
+});
+
+describe('the picture of the layers', () => {
+  it('has an arrow for every import that is allowed, and no other', () => {
+    const text = read('visualizations/layers.mmd');
+    const drawn = [...text.matchAll(/^ *(\w+) [-=]=?-?> (\w+)$/gm)].map(([, from, to]) => `${from} > ${to}`);
+    const all = LAYERS.filter(({ layers }) => layers.includes('*')).map(({ name }) => name);
+    const allowed = LAYERS.flatMap(({ name, layers }) => {
+      if (!layers.includes('*')) return layers.map((other) => `${name} > ${other}`);
+      return [
+        `${name} > parts`,
+        ...(name === 'outside' ? all.filter((other) => other !== name) : []).map((other) => `${name} > ${other}`),
+      ];
+    });
+    expect(drawn.toSorted()).toEqual(allowed.toSorted());
+    for (const { name } of LAYERS) expect(text).toContain(`${name}["${name}<br/>`);
+  });
+});
