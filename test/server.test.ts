@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer as createNetServer, type AddressInfo } from 'node:net';
+import { connect, createServer as createNetServer, type AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { WebSocket, type RawData } from 'ws';
 import type { Engine, Journal } from '../actors/ports.ts';
@@ -118,6 +118,41 @@ describe('a server', () => {
     expect(refused).toMatchObject({ success: false, errorCode: 'FRAME_TOO_LARGE' });
     const surplus = new WebSocket(url);
     expect((await once(surplus, 'close'))[0]).toBe(1013);
+  });
+
+  it('hands its limits to the runtime as well', async () => {
+    const server = create({ limits: { pendingMax: 1 }, timeouts: { drainMs: 0 } });
+    const { url } = await server.start();
+    const socket = new WebSocket(url);
+    await once(socket, 'open');
+    const session = { sessionId: 's', engine: 'scripted', input: { turns: [[{ hang: true }]] } };
+    const created = new Promise<void>((resolve) => {
+      socket.on('message', (data) => {
+        if (frameOf(data)['command'] === 'create_session') resolve();
+      });
+    });
+    socket.send(JSON.stringify({ type: 'create_session', id: '1', ...session }));
+    await created;
+    const refused = new Promise<Frame>((resolve) => {
+      socket.on('message', (data) => {
+        if (frameOf(data)['id'] === '3') resolve(frameOf(data));
+      });
+    });
+    socket.send(JSON.stringify({ type: 'prompt', id: '2', sessionId: 's', message: 'x' }));
+    socket.send(JSON.stringify({ type: 'set_session_name', id: '3', sessionId: 's', name: 'x' }));
+    expect(await refused).toMatchObject({ errorCode: 'TOO_MANY_PENDING' });
+  });
+
+  it('does not wait for a socket that never says anything', async () => {
+    const server = create();
+    const { port } = await server.start();
+    const silent = connect(port, '127.0.0.1');
+    await once(silent, 'connect');
+    const closed = once(silent, 'close');
+    const since = performance.now();
+    await server.stop();
+    await closed;
+    expect(performance.now() - since).toBeLessThan(5_000);
   });
 
   it('is reached under the name that it was configured with, and not under others', async () => {
