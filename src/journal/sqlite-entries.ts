@@ -120,8 +120,12 @@ export class SqliteEntries {
   }
 
   close(): void {
-    // Whoever opens it next, or copies it, finds everything in one file.
-    this.#database.pragma('wal_checkpoint(TRUNCATE)');
+    try {
+      // Whoever copies the file next has everything in one.
+      this.#database.pragma('wal_checkpoint(TRUNCATE)');
+    } catch {
+      // On a full disk the log stays beside it: what is in there is durable, and read at the next start.
+    }
     this.#database.close();
   }
 

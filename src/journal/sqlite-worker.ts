@@ -39,7 +39,7 @@ function serve(port: MessagePort, claim: DirectoryClaim, entries: SqliteEntries)
     waitingEntries = 0;
     waitingChars = 0;
     if (batches > 0) answer(batches);
-    if (failure !== undefined) fail(failure.message);
+    if (failure !== undefined) fail(`${claim.journalPath} cannot be written: ${failure.message}`);
   };
 
   const append = (batch: PackedRecords): void => {
@@ -59,12 +59,9 @@ function serve(port: MessagePort, claim: DirectoryClaim, entries: SqliteEntries)
   };
 
   const close = (): void => {
-    try {
-      entries.close();
-    } finally {
-      claim.release();
-      port.close();
-    }
+    entries.close();
+    claim.release();
+    port.close();
   };
 
   const take = (message: ToWorker): void => {
@@ -72,7 +69,7 @@ function serve(port: MessagePort, claim: DirectoryClaim, entries: SqliteEntries)
     commit();
     switch (message.type) {
       case 'fail':
-        if (!failed) fail(message.message);
+        if (!failed) fail(`${claim.journalPath} cannot be written: ${message.message}`);
         break;
       case 'scan':
         read(message.id, () => ({ type: 'page', id: message.id, ...entries.page(message) }));

@@ -20,7 +20,7 @@ export class EntrySource {
     const laneSeq = (this.#lanes.get(lane) ?? 0) + 1;
     this.#lanes.set(lane, laneSeq);
     this.#offset += 1;
-    return { offset: this.#offset, lane, laneSeq, at: 1_770_000_000_000 + this.#offset, ...draft } as Entry;
+    return { offset: this.#offset, lane, laneSeq, at: 1_770_000_000_000 + this.#offset, ...draft };
   }
 
   /** `count` entries, of the given lanes in turn. */

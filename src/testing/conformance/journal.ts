@@ -192,7 +192,7 @@ function fencing(suite: JournalSuite): void {
         const stored = new EntrySource().batch(3, 'session:a', 'server');
         const results = await Promise.allSettled([
           commit(journal, stored),
-          commit(journal, [{ ...renamed('c-4'), ...place, at: 4 } as Entry]),
+          commit(journal, [{ ...renamed('c-4'), ...place, at: 4 }]),
         ]);
         expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);
         expect(await entriesOf(journal)).toEqual(stored);

@@ -1,0 +1,116 @@
+/** The SQLite journal and the end of processes: real files, real locks, real kills. */
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { JournalRefused } from '../../actors/ports.ts';
+import { createSqliteJournal } from '../../src/journal/sqlite.ts';
+import { chainOffence } from '../../src/testing/chain-offence.ts';
+import { commit, everything } from '../../src/testing/conformance/journal.ts';
+import { EntrySource } from '../../src/testing/entry-source.ts';
+import { JOURNAL_PROCESS, startProcess } from './started.ts';
+import type { Started } from './started.ts';
+
+let folder: string;
+let dataDir: string;
+let started: Started[];
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'troupe-process-'));
+  dataDir = join(folder, 'data');
+  started = [];
+});
+
+afterEach(async () => {
+  for (const { child, ended } of started) {
+    child.kill('SIGKILL');
+    await ended;
+  }
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function start(task: 'open' | 'append', under: readonly string[] = []): Started {
+  const [command = process.execPath, ...args] = [...under, process.execPath, JOURNAL_PROCESS, dataDir, task];
+  const process_ = startProcess(command, args);
+  started.push(process_);
+  return process_;
+}
+
+describe('the data directory of a running server', { timeout: 60_000 }, () => {
+  it('is refused to a second process, in one line with its name and the remedy', async () => {
+    await start('open').said('opened 0');
+    const [line = '', ...more] = await start('open').ended;
+    expect(line).toBe(
+      `refused ${dataDir} is in use by another server: stop that one, or choose another directory with --data-dir`,
+    );
+    expect(more).toEqual([]);
+  });
+
+  it('is refused to this process too, and is free as soon as the other one was killed', async () => {
+    const other = start('open');
+    await other.said('opened 0');
+    const journal = createSqliteJournal({ dataDir });
+    await expect(journal.open()).rejects.toThrow(JournalRefused);
+    other.child.kill('SIGKILL');
+    await other.ended;
+    expect(await journal.open()).toEqual({ offset: 0 });
+    await journal.close();
+  });
+
+  it('holds the lock and the journal, and nothing else once it was closed', async () => {
+    const journal = createSqliteJournal({ dataDir });
+    await journal.open();
+    expect(readdirSync(dataDir).sort()).toEqual(['journal.db', 'journal.db-shm', 'journal.db-wal', 'lock']);
+    await journal.close();
+    expect(readdirSync(dataDir).sort()).toEqual(['journal.db', 'lock']);
+  });
+});
+
+describe('kill -9', { timeout: 120_000 }, () => {
+  it('loses nothing that was done, and leaves no hole, again and again', async () => {
+    let before = 0;
+    for (const commits of [1, 40, 300]) {
+      const writer = start('append');
+      expect(await writer.said('opened')).toBe(`opened ${before}`);
+      await writer.said(`committed ${before + 17 * commits}`);
+      writer.child.kill('SIGKILL');
+      const lines = await writer.ended;
+      const acknowledged = Number(lines.at(-1)?.split(' ')[1]);
+      expect(lines.at(-1)).toBe(`committed ${before + 17 * (lines.length - 1)}`);
+
+      const journal = createSqliteJournal({ dataDir });
+      const { offset } = await journal.open();
+      const stored = await everything(journal);
+      expect(offset).toBeGreaterThanOrEqual(acknowledged);
+      expect(stored).toHaveLength(offset);
+      expect(offset % 17, 'a batch was stored in part').toBe(0);
+      expect(chainOffence(stored)).toBeUndefined();
+      await journal.close();
+      before = offset;
+    }
+  });
+});
+
+describe('a full disk', { timeout: 120_000 }, () => {
+  // A file may not grow beyond that here, which the kernel enforces like a full disk: the write fails in the middle.
+  const KIBIBYTES = 700;
+
+  it('fails the batch and all behind it, reads go on, and with room again it goes on where it was', async () => {
+    const starved = start('append', ['/bin/sh', '-c', `ulimit -f ${KIBIBYTES * 2}; exec "$@"`, 'sh']);
+    const lines = await starved.ended;
+    const committed = lines.filter((line) => line.startsWith('committed')).map((line) => Number(line.split(' ')[1]));
+    const failed = lines.filter((line) => line.startsWith('failed'));
+    expect(committed.length).toBeGreaterThan(10);
+    expect(failed).toHaveLength(5);
+    expect(new Set(failed).size, 'all fail for the same reason').toBe(1);
+    expect(failed[0]).toMatch(/full|I\/O/);
+    expect(lines.at(-1)).toBe(`read ${committed.at(-1)}`);
+
+    const journal = createSqliteJournal({ dataDir });
+    expect(await journal.open()).toEqual({ offset: committed.at(-1) });
+    const stored = await everything(journal);
+    await commit(journal, new EntrySource(stored.map(({ entry }) => entry)).batch(5, 'session:s1'));
+    expect(chainOffence(await everything(journal))).toBeUndefined();
+    await journal.close();
+  });
+});
