@@ -148,6 +148,10 @@ export class Router implements MailboxOwner {
     this.#mailboxes.get(mailbox.id)?.ungate();
   }
 
+  passOn(command: Command): void {
+    this.mailbox(command.sessionId ?? '').admit(command);
+  }
+
   /** Once its last entry is durable, a later session of the same name can ask the journal where the lane ended. */
   #forgetLane(sessionId: string): void {
     const { releases, writer } = this.#runtime;

@@ -169,7 +169,8 @@ export function closingEvents(
   const turn = state.turn;
   if (turn === null) return [];
   const events: SessionEvent[] = [];
-  const partial: Json = unfinished === undefined ? null : { ...unfinished, stopReason: 'aborted' };
+  const partial: Json =
+    unfinished?.['role'] === 'assistant' ? { ...unfinished, stopReason: 'aborted' } : (unfinished ?? null);
   if (partial !== null) events.push({ type: 'message_end', message: partial });
   for (const tool of turn.tools) {
     const result = { content: [{ type: 'text', text: reason }] };

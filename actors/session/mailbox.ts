@@ -32,6 +32,8 @@ export interface MailboxOwner {
   closed(mailbox: Mailbox): void;
   /** The engine has let go of the closed session. */
   released(mailbox: Mailbox): void;
+  /** It waited at the gate when the session behind it was closed: it belongs to the next incarnation. */
+  passOn(command: Command): void;
 }
 
 /** Open; or shut while the session is opened, while the one before holds its engine, or for good. */
@@ -132,15 +134,8 @@ export class Mailbox implements OpeningOwner {
   /** Ends a command from outside: its timeout, a drain. What has its outcome is left alone. */
   end(command: Command, outcome: Failure): void {
     if (command.outcome !== undefined) return;
-    if (this.#turns.command === command) {
-      this.#turns.interrupt(this.#session!, outcome);
-    } else if (this.#opening?.command === command) {
-      this.#opening.refuse(outcome);
-    } else {
-      this.#withdraw(command);
-      this.#outcomes.settle(command, { outcome }, this.#session);
-      this.pump();
-    }
+    this.#stop(command, outcome);
+    this.pump();
     this.#tidy();
   }
 
@@ -211,6 +206,17 @@ export class Mailbox implements OpeningOwner {
         throw new Error(`A session does not know how to perform '${intent.type}'.`);
     }
   };
+
+  #stop(command: Command, outcome: Failure): void {
+    if (this.#turns.command === command) {
+      this.#turns.interrupt(this.#session!, outcome);
+    } else if (this.#opening?.command === command) {
+      this.#opening.refuse(outcome);
+    } else {
+      this.#withdraw(command);
+      this.#outcomes.settle(command, { outcome }, this.#session);
+    }
+  }
 
   #laneIsHeld(): boolean {
     return this.#queue.length > 0 || this.#session?.holdsEngine === true;
@@ -343,9 +349,11 @@ export class Mailbox implements OpeningOwner {
     const { steers, followUps } = this.#session!.state!;
     const outcome = { success: true } as const;
     const victim = this.#turns.command ?? this.#queue.find((waiting) => waiting.contract.turn);
-    if (victim !== undefined) this.end(victim, failure('COMMAND_ABORTED', 'Aborted by the client'));
+    if (victim !== undefined) this.#stop(victim, failure('COMMAND_ABORTED', 'Aborted by the client'));
     const changes = victim !== undefined || steers.length + followUps.length > 0;
     this.#settle(command, changes ? { outcome, facts: [{ type: 'queue.cleared' }] } : { outcome, unchanged: true });
+    // Only now: what was queued for the aborted turn is not for the next one.
+    this.pump();
   }
 
   #close(command: Command, reason: string, data: Json): void {
@@ -381,15 +389,17 @@ export class Mailbox implements OpeningOwner {
     this.#parked = [];
     for (const command of parked) {
       if (command.outcome !== undefined) continue;
-      if (this.#isOpen()) this.#dispatch(command);
+      if (this.#is('open')) this.#dispatch(command);
+      else if (this.#is('closed')) this.#owner.passOn(command);
       else this.#park(command);
     }
     this.pump();
     this.#tidy();
   }
 
-  #isOpen(): boolean {
-    return this.#gate === 'open';
+  /** Asked anew each time: what is let in may shut the gate. */
+  #is(gate: Gate): boolean {
+    return this.#gate === gate;
   }
 
   #tidy(): void {

@@ -65,9 +65,10 @@ export class PartialMessage {
 
   /** The message as far as it came. */
   snapshot(): JsonObject {
-    const content: Json[] = [...this.#parts.entries()]
-      .sort(([left], [right]) => left - right)
-      .map(([, part]) => ({ type: part.type, [part.type]: part.text }));
-    return { ...this.#start, content };
+    const { content } = this.#start;
+    const parts = new Map<number, Json>(Array.isArray(content) ? content.entries() : []);
+    for (const [index, part] of this.#parts) parts.set(index, { type: part.type, [part.type]: part.text });
+    const inOrder = [...parts].sort(([left], [right]) => left - right).map(([, part]) => part);
+    return { ...this.#start, content: inOrder };
   }
 }

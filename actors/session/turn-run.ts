@@ -38,6 +38,8 @@ export class TurnRun {
   #undelivered: Nudge[] = [];
   #handle: TurnHandle | undefined;
   #partial: PartialMessage | undefined;
+  /** A message of another role that has begun: it comes whole, but may end later. */
+  #begun: { [key: string]: Json } | undefined;
   #over = false;
   #patience: Timer | undefined;
 
@@ -57,9 +59,14 @@ export class TurnRun {
     this.#onFinished = onFinished;
   }
 
-  /** The unfinished assistant message, if one is being streamed and says anything. */
+  /** The assistant message that is being streamed. */
   get partial(): PartialMessage | undefined {
-    return this.#partial === undefined || this.#partial.chars === 0 ? undefined : this.#partial;
+    return this.#partial;
+  }
+
+  /** The message that clients saw begin and not end, as far as it came. */
+  get unfinished(): { [key: string]: Json } | undefined {
+    return this.#partial?.snapshot() ?? this.#begun;
   }
 
   /** Messages that the engine did not take. */
@@ -116,6 +123,7 @@ export class TurnRun {
   close(): void {
     this.#over = true;
     this.#partial = undefined;
+    this.#begun = undefined;
     this.#undelivered = [];
   }
 
@@ -181,6 +189,8 @@ export class TurnRun {
         if (message === null || typeof message !== 'object' || Array.isArray(message)) return undefined;
         if (message['role'] === 'assistant') {
           this.#partial = new PartialMessage(message, this.#runtime.limits.partialTextBytesMax);
+        } else {
+          this.#begun = message;
         }
         return undefined;
       }
@@ -192,6 +202,7 @@ export class TurnRun {
       }
       case 'message_end':
         this.#partial = undefined;
+        this.#begun = undefined;
         return undefined;
       default:
         return undefined;

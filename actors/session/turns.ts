@@ -104,7 +104,7 @@ export class Turns {
     const run = this.#run;
     if (run === undefined || this.command === undefined) return;
     if (!session.commandCan(outcome.timedOut === true ? 'command.timedOut' : 'command.cancelled')) return;
-    const events = closingEvents(session.state!, outcome.error, run.partial?.snapshot());
+    const events = closingEvents(session.state!, outcome.error, run.unfinished);
     run.close();
     const facts = [{ type: 'queue.cleared' } as const];
     this.#outcomes.settle(run.command, { outcome, events, facts, interrupted: true }, session);
@@ -126,7 +126,7 @@ export class Turns {
     if (!session.commandCan(completed ? 'command.succeeded' : 'command.failed')) return;
     // A message that came too late for the engine waits for the next turn.
     const facts = run.undelivered.map(({ mode, message }) => ({ type: 'message.queued', mode, message }) as const);
-    const events = closingEvents(session.state!, 'The engine ended the turn', run.partial?.snapshot());
+    const events = closingEvents(session.state!, 'The engine ended the turn', run.unfinished);
     run.close();
     const resume = result.resume === undefined ? {} : { resume: result.resume };
     this.#outcomes.settle(run.command, { outcome, events, facts, ...resume }, session);
