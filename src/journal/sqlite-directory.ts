@@ -71,12 +71,15 @@ function lock(lockPath: string, dir: string): () => void {
   return () => held.close();
 }
 
-/** A directory that a crash of the machine takes back would take the journal with it: its entry is synced as well. */
+/**
+ * Makes a directory and its missing parents. One that a crash of the machine takes back would take the journal with it: its
+ * entry in the parent is synced as well. Node's own recursive mkdir never returns where a directory can't be made (/proc).
+ */
 function makeDirectory(dir: string): void {
   const found = statSync(dir, { throwIfNoEntry: false });
   if (found?.isDirectory()) return;
   if (found !== undefined) throw new JournalRefused(refusals.noDirectory(dir));
-  const first = mkdirSync(dir, { recursive: true, mode: 0o700 });
-  if (first === undefined) return;
-  for (let made = dir; made.length >= first.length; made = dirname(made)) syncDirectory(dirname(made));
+  makeDirectory(dirname(dir));
+  mkdirSync(dir, { mode: 0o700 });
+  syncDirectory(dirname(dir));
 }
