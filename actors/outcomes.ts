@@ -212,6 +212,7 @@ export class Outcomes {
     let after = batch;
     for (const waiter of command.waiters) after = Math.max(after, waiter.connection.heldUntil);
     for (const waiter of command.waiters) waiter.connection.heldUntil = after;
+    if (verdict.effects !== undefined) session?.showAfter(after);
     this.#runtime.releases.hold(after, () => {
       if (!accepted) subscriptions.announceLifecycle(frames.accepted(command), origin);
       if (!started && command.reachedHead) subscriptions.announceLifecycle(frames.started(command), origin);
@@ -219,8 +220,11 @@ export class Outcomes {
         for (const frame of published) subscriptions.publish(session.id, frame);
       }
       subscriptions.announceLifecycle(frames.finished(command, verdict.outcome, version, false), origin);
-      for (const waiter of command.waiters) this.#answer(command, waiter, verdict.outcome, version);
-      if (verdict.effects !== undefined && origin?.isOpen === true) this.#affect(origin, verdict.effects, synced);
+      for (const waiter of command.waiters) {
+        this.#answer(command, waiter, verdict.outcome, version);
+        if (verdict.effects === undefined || !waiter.connection.isOpen) continue;
+        this.#affect(waiter.connection, verdict.effects, synced);
+      }
       if (verdict.notice !== undefined) {
         subscriptions.announceSession(frames.notice(verdict.notice.type, verdict.notice.data));
       }

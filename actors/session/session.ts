@@ -31,6 +31,8 @@ export class Session {
   readonly #perform: (intent: Intent) => void;
   #state: SessionState | undefined;
   #lastBatch = 0;
+  /** An attach takes effect with this batch: what is not journalled does not overtake it. */
+  #shownAfter = 0;
   /** Work that waits in the lane, by the offset of its acceptance; not there while nothing does. */
   #queued: Set<number> | undefined;
 
@@ -136,6 +138,11 @@ export class Session {
     releases.hold(this.#lastBatch, () => subscriptions.publish(this.id, frame));
   }
 
+  /** What is shown from now on waits for this batch: whoever attached with it has not seen it in the snapshot. */
+  showAfter(batch: number): void {
+    this.#shownAfter = Math.max(this.#shownAfter, batch);
+  }
+
   /** Shows an event that is not journalled, behind all durable ones before it. */
   show(event: SessionEvent, partial: EventPartial | undefined): void {
     const state = this.#state;
@@ -143,7 +150,8 @@ export class Session {
     if (isDurable(event)) throw new Error(`The event '${event.type}' is durable and has to be recorded.`);
     const { frames, releases, subscriptions } = this.#runtime;
     const frame = eventFrame(frames, this.id, state.epoch, state.seq, event, partial);
-    releases.hold(this.#lastBatch, () => subscriptions.publish(this.id, frame));
+    const batch = Math.max(this.#lastBatch, this.#shownAfter);
+    releases.hold(batch, () => subscriptions.publish(this.id, frame));
   }
 
   stop(): void {
