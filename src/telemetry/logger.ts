@@ -28,7 +28,7 @@ export interface LoggerOptions {
 
 export function createLogger(output: Output, options: LoggerOptions): Logger {
   const prettify = options.pretty
-    ? prettyFactory({ colorize: options.color, translateTime: 'SYS:HH:MM:ss.l', ignore: 'pid' })
+    ? prettyFactory({ colorize: options.color, translateTime: 'SYS:HH:MM:ss.l', ignore: 'pid', singleLine: true })
     : undefined;
   const log = pino(
     {

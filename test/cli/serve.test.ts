@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { WebSocket, type RawData } from 'ws';
 import { createStopSignals, REPETITION_MS } from '../../src/cli/stop-signals.ts';
 import { welcome } from '../../src/cli/welcome.ts';
+import { ask, handshake } from '../transports/in-test-reception.ts';
 import { Workplace, type Troupe } from './troupe-process.ts';
 
 let place: Workplace;
@@ -95,6 +96,24 @@ describe('a server', () => {
     troupe.child.kill('SIGTERM');
     expect(await troupe.ended).toMatchObject({ code: 0, stderr: '' });
     expect(troupe.log).toHaveLength(1);
+  });
+
+  it('goes on when its log is not read: it waits in memory, up to a bound', async () => {
+    const troupe = start();
+    const { port, url } = await troupe.line('listening');
+    troupe.child.stdout!.pause();
+    // Far more lines than a pipe holds: a server that waits for its reader would hang here.
+    const headers = { ...handshake, Host: 'localhost', Origin: `http://${'x'.repeat(99)}.example` };
+    for (let batch = 0; batch < 20; batch += 1) {
+      await Promise.all(Array.from({ length: 50 }, () => ask(Number(port), '/', headers)));
+    }
+    const client = new Client(url);
+    await client.send({ type: 'ping', id: 'p' });
+    expect(await client.response('p')).toMatchObject({ success: true });
+    troupe.child.stdout!.resume();
+    troupe.child.kill('SIGTERM');
+    expect((await troupe.ended).code).toBe(0);
+    expect(troupe.log.filter(({ msg }) => msg === 'upgrade refused')).toHaveLength(1000);
   });
 
   it('goes on when nobody reads its log any more', async () => {

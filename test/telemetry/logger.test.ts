@@ -76,7 +76,7 @@ describe('a log line', () => {
   it('on a terminal is text for people', () => {
     const { logger, text } = setup({ pretty: true });
     logger.write({ level: 'info', message: 'listening', port: 3141 });
-    expect(text()).toMatch(/^\[\d\d:\d\d:\d\d\.\d{3}\] INFO: listening\n {4}port: 3141\n$/);
+    expect(text()).toMatch(/^\[\d\d:\d\d:\d\d\.\d{3}\] INFO: listening \{"port":3141\}\n$/);
   });
 
   it('is written in the moment it is logged, the fatal one too', () => {
