@@ -93,7 +93,6 @@ export type Decision =
   | SettleDecision
   | {
       readonly do: 'open';
-      readonly sessionId: string | undefined;
       readonly spec: SessionSpec;
       readonly respond: (session: SessionView) => Json;
     }
@@ -132,7 +131,6 @@ export interface ServerView {
   readonly recovery: RecoverySummary;
   /** Reasons why the server is not healthy; empty when it is. */
   readonly issues: readonly string[];
-  newSessionId(): string;
   engineCapabilities(kind: string): readonly string[];
 }
 

@@ -44,6 +44,8 @@ export class Router implements MailboxOwner {
   readonly outcomes: Outcomes;
   readonly #runtime: Runtime;
   readonly #mailboxes = new Map<string, Mailbox>();
+  /** Where commands of no session wait for their dependencies; it is in no directory, so no session can be meant by it. */
+  readonly #server: Mailbox;
   /** Closed sessions whose engine has not let go: their name's next incarnation waits. */
   readonly #releasing = new Map<string, Mailbox>();
   /** Commands whose last dependency was resolved while another command was being settled. */
@@ -57,6 +59,7 @@ export class Router implements MailboxOwner {
   constructor(runtime: Runtime) {
     this.#runtime = runtime;
     this.outcomes = new Outcomes(runtime);
+    this.#server = new Mailbox(runtime, this.outcomes, this, SERVER_SCOPE);
   }
 
   get mailboxes(): ReadonlyMap<string, Mailbox> {
@@ -85,7 +88,8 @@ export class Router implements MailboxOwner {
 
   /** Ends all that still waits or runs. */
   endAll(reason: string): void {
-    for (const mailbox of [...this.#mailboxes.values()]) mailbox.endAll(failure('COMMAND_ABORTED', reason));
+    const mailboxes = [this.#server, ...this.#mailboxes.values()];
+    for (const mailbox of mailboxes) mailbox.endAll(failure('COMMAND_ABORTED', reason));
     this.#settleResolved();
   }
 
@@ -131,7 +135,7 @@ export class Router implements MailboxOwner {
   }
 
   emptied(mailbox: Mailbox): void {
-    if (mailbox.id === SERVER_MAILBOX || this.#mailboxes.get(mailbox.id) !== mailbox) return;
+    if (this.#mailboxes.get(mailbox.id) !== mailbox) return;
     this.#mailboxes.delete(mailbox.id);
     if (this.#runtime.writer.knows(sessionLane(mailbox.id))) this.#forgetLane(mailbox.id);
   }
@@ -270,7 +274,7 @@ export class Router implements MailboxOwner {
     if (frame.dependsOn !== undefined && frame.dependsOn.length > 0) {
       tie(deduplication, command, frame.dependsOn, () => this.#resolve(command));
     }
-    if (contract.target === 'server') this.mailbox(SERVER_MAILBOX).admit(command);
+    if (contract.target === 'server') this.#server.admit(command);
     else this.mailbox(sessionId ?? '').admit(command);
   }
 
@@ -297,14 +301,16 @@ export class Router implements MailboxOwner {
     this.#depth += 1;
     for (let command = this.#resolved.shift(); command !== undefined; command = this.#resolved.shift()) {
       if (command.outcome !== undefined) continue;
-      const id = command.contract.target === 'server' ? SERVER_MAILBOX : (command.sessionId ?? '');
-      this.#mailboxes.get(id)?.resolved(command);
+      const { contract, sessionId } = command;
+      const mailbox = contract.target === 'server' ? this.#server : this.#mailboxes.get(sessionId ?? '');
+      mailbox?.resolved(command);
     }
     this.#depth -= 1;
   }
 
   #noticeQuiet(): void {
     if (this.#onQuiet === undefined) return;
+    if (this.#server.depth > 0) return;
     for (const mailbox of this.#mailboxes.values()) if (mailbox.depth > 0) return;
     const onQuiet = this.#onQuiet;
     this.#onQuiet = undefined;
@@ -321,9 +327,6 @@ export const routerLogic = fromTransition<Router, RouterEvent, never, Router>(
   },
   ({ input }) => input,
 );
-
-/** Where server commands wait for their dependencies; no session can have this name. */
-const SERVER_MAILBOX = '\0server';
 
 function outcomeOf(entry: Extract<StoredEntry['entry'], { kind: 'command.settled' | 'command.finished' }>): Outcome {
   const { data, error, details } = entry.content;

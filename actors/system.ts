@@ -302,7 +302,6 @@ class RunningSystem implements System, ConnectionOwner {
       get issues() {
         return system.#failure === undefined ? [] : [`The journal can not be written: ${system.#failure.message}`];
       },
-      newSessionId: () => this.#ports.ids.sessionId(),
       engineCapabilities: (kind) => this.#runtime.engines.get(kind)?.capabilities ?? [],
     };
   }

@@ -10,7 +10,7 @@ import type { Command } from '../command.ts';
 import { sessionLane } from '../entry.ts';
 import type { Intent } from '../host.ts';
 import { failure } from '../message.ts';
-import type { Decision, Failure } from '../message.ts';
+import type { Decision, Failure, Json } from '../message.ts';
 import type { Outcomes } from '../outcomes.ts';
 import type { Engine } from '../ports.ts';
 import type { Runtime } from '../runtime.ts';
@@ -24,7 +24,7 @@ export type OpenDecision = Extract<Decision, { do: 'open' }>;
 export interface OpeningOwner {
   readonly id: string;
   readonly epoch: string;
-  readonly perform: (intent: Intent) => void;
+  readonly perform: (intent: Intent, session: Session) => void;
   /** The session is there, or refused (undefined); what waited behind the creation goes on. */
   opened(session: Session | undefined): void;
   /** The engine has to be loaded: what waits behind the creation is told so. */
@@ -57,6 +57,11 @@ export class Opening {
     this.#decision = decision;
   }
 
+  /** The session that is to be; undefined before the journal was asked. */
+  get session(): Session | undefined {
+    return this.#session;
+  }
+
   begin(): void {
     const { journal, writer } = this.#runtime;
     const lane = sessionLane(this.#owner.id);
@@ -75,7 +80,8 @@ export class Opening {
 
   /** Loads the engine; called when the acceptance of the creation is durable. */
   prepare(): void {
-    this.#engine.prepare().then(
+    const prepared = async (): Promise<void> => this.#engine.prepare();
+    prepared().then(
       () => this.#open(),
       (error: unknown) => {
         this.refuse(failure('ENGINE_UNAVAILABLE', error instanceof Error ? error.message : String(error)));
@@ -146,8 +152,27 @@ export function findEngine(
     const known = [...runtime.engines.keys()].join(', ');
     return failure('ENGINE_UNAVAILABLE', `There is no engine '${name}'; this server has: ${known}`);
   }
-  const problem = engine.checkInput(decision.spec.input ?? null);
+  const problem = inputProblem(runtime, engine, decision.spec.input ?? null);
+  if (typeof problem === 'object') return problem;
   if (problem === undefined) return engine;
-  const details = [{ path: 'input', code: 'invalid_input', message: problem }];
+  const details = [{ path: 'input', code: 'invalid', message: problem }];
   return failure('VALIDATION_FAILED', `Validation failed: input: ${problem}`, details);
+}
+
+/** The session is gone: its engine drops what it keeps. An engine that throws there has its own problem. */
+export function forget(runtime: Runtime, engine: string, sessionId: string): void {
+  try {
+    runtime.engines.get(engine)?.forget(sessionId);
+  } catch (error) {
+    runtime.telemetry.observe({ level: 'error', message: 'engine threw', error: String(error), sessionId });
+  }
+}
+
+function inputProblem(runtime: Runtime, engine: Engine, input: Json): string | Failure | undefined {
+  try {
+    return engine.checkInput(input);
+  } catch (error) {
+    runtime.telemetry.observe({ level: 'error', message: 'engine threw', error: String(error) });
+    return failure('ENGINE_FAILED', `The engine '${engine.kind}' could not check the input`);
+  }
 }

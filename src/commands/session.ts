@@ -69,7 +69,6 @@ export const createSession = openingCommand({
     };
     return {
       do: 'open',
-      sessionId: frame.sessionId,
       spec,
       respond: (session) => ({ sessionId: session.id, sessionInfo: sessionInfo(session) }),
     };

@@ -9,14 +9,13 @@ describe('create_session', () => {
     const wanted = { engine: 'scripted', input: { turns: [] }, name: 'n', cwd: '/w', labels: { a: 'b' } };
     expect(decide(createSession, { sessionId: 'mine', ...wanted })).toMatchObject({
       do: 'open',
-      sessionId: 'mine',
       spec: wanted,
     });
   });
 
   it('leaves out what was not said', () => {
     const decision = decide(createSession);
-    expect(decision).toMatchObject({ do: 'open', sessionId: undefined });
+    expect(decision).toMatchObject({ do: 'open' });
     expect(decision.do === 'open' && decision.spec).toEqual({ engine: undefined });
   });
 

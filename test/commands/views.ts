@@ -71,7 +71,6 @@ export function serverView(differences: ServerDifferences = {}): ServerView {
     runningTurn: () => turn,
     recovery: differences.recovery ?? recovery,
     issues,
-    newSessionId: () => 'made-up-id',
     engineCapabilities: (kind) => [`of-${kind}`],
   };
 }
