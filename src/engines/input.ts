@@ -10,7 +10,7 @@ const DELAY_MS_MAX = 2 ** 31 - 1;
 export const delayMs = z.int().min(0).max(DELAY_MS_MAX);
 
 /** A text for people: every offence with its path, `turns[0][2].delayMs: ...`. Values are not quoted, they may be secret. */
-export function describeIssues(issues: readonly z.core.$ZodIssue[]): string {
+function describeIssues(issues: readonly z.core.$ZodIssue[]): string {
   return issues
     .flatMap((issue) => {
       if (issue.code !== 'unrecognized_keys') return [`${pathText(issue.path)}: ${issue.message}`];

@@ -1,7 +1,7 @@
 /**
  * The pi coding agent as an engine, through its SDK (tested with @earendil-works/pi-coding-agent 0.87.x).
  *
- * The SDK is loaded by `prepare` and not before. It is configured as pi itself is: by the files of its agent directory and
+ * The SDK is loaded by `prepare` or by the first turn, and not before. It is configured as pi itself is: by the files of its agent directory and
  * by the providers' keys in the environment; extensions are not loaded, because they are code that would run in this
  * process. What pi remembers of a session is in a file of its own below the data directory, and the journal keeps the place
  * in it. Tools run with this process's rights, and what they do outside is at-least-once: pi knows no effect id.
@@ -31,9 +31,9 @@ export interface PiOptions {
 
 export function createPiEngine(options: PiOptions): Engine {
   let host: PiHost | undefined;
-  let preparing: Promise<void> | undefined;
+  let loading: Promise<PiHost> | undefined;
 
-  async function load(): Promise<void> {
+  async function load(): Promise<PiHost> {
     const { modulePath = process.env['TROUPE_PI_PATH'] } = options;
     const here = fileURLToPath(new URL('.', import.meta.url));
     const pi = await loadPi(modulePath === undefined ? [process.cwd(), here] : [resolve(modulePath)]);
@@ -43,6 +43,14 @@ export function createPiEngine(options: PiOptions): Engine {
     const problem = models.getError();
     if (problem !== undefined) throw new Error(`pi’s configuration in ${agentDir}: ${problem.split('\n')[0]}`);
     host = { pi, models, agentDir, directory: resolve(options.dataDir, 'pi', 'sessions') };
+    return host;
+  }
+
+  function loaded(): Promise<PiHost> {
+    if (host !== undefined) return Promise.resolve(host);
+    // A failure is not kept: who installs what was missing need not start the server again.
+    loading ??= load().finally(() => (loading = undefined));
+    return loading;
   }
 
   return {
@@ -51,11 +59,8 @@ export function createPiEngine(options: PiOptions): Engine {
     get ready() {
       return host !== undefined;
     },
-    prepare() {
-      // A failure is not kept: who installs what was missing need not start the server again.
-      if (host !== undefined) return Promise.resolve();
-      preparing ??= load().finally(() => (preparing = undefined));
-      return preparing;
+    async prepare() {
+      await loaded();
     },
     checkInput(input) {
       const checked = checkInput(piInput, input);
@@ -64,11 +69,8 @@ export function createPiEngine(options: PiOptions): Engine {
     start(request, emit) {
       const checked = checkInput(piInput, request.sessionInput);
       if ('problem' in checked) return refuseTurn(userFailure(`The session's input is not valid: ${checked.problem}`));
-      if (host === undefined) {
-        const message = 'The engine pi is not loaded';
-        return refuseTurn({ status: 'failed', kind: 'provider', errorCode: 'ENGINE_UNAVAILABLE', message });
-      }
-      return runPiTurn(host, checked.input, request, emit);
+      // A session may be older than this process: its turn is then the first that asks for pi.
+      return runPiTurn(loaded, checked.input, request, emit);
     },
     forget: () => undefined,
     close: () => Promise.resolve(),

@@ -102,7 +102,7 @@ export class Stage {
 }
 
 /** The words of a text with the space that leads them, at most `DELTAS_MAX` pieces; joined they are the text again. */
-export function wordsOf(text: string): string[] {
+function wordsOf(text: string): string[] {
   const words = text.match(/\s*\S+|\s+$/g) ?? [];
   if (words.length <= DELTAS_MAX) return words;
   const perDelta = Math.ceil(words.length / DELTAS_MAX);

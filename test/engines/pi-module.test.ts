@@ -91,11 +91,15 @@ describe('loading pi', () => {
 });
 
 describe('the engine pi', () => {
-  it('is not ready before it is prepared, and a turn then fails as unavailable', async () => {
+  it('is not ready before it is prepared; a turn loads it, or fails with what is missing', async () => {
     const engine = createPiEngine({ dataDir: place, modulePath: place });
     expect(engine.ready).toBe(false);
     const result = await runTurn(engine).finish();
-    expect(result).toMatchObject({ status: 'failed', errorCode: 'ENGINE_UNAVAILABLE' });
+    expect(result).toMatchObject({ status: 'failed', kind: 'user', errorCode: 'ENGINE_UNAVAILABLE' });
+    expect(result).toHaveProperty('message', expect.stringContaining(INSTALL));
+    install();
+    await runTurn(engine, { cwd: '/gone' }).finish();
+    expect(engine.ready).toBe(true);
   });
 
   it('looks in TROUPE_PI_PATH, and again after what was missing has been installed', async () => {

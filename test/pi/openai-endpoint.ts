@@ -65,7 +65,7 @@ export async function startEndpoint(): Promise<Endpoint> {
 }
 
 /** The user's texts that the model was shown. */
-export function userTexts(request: ChatRequest): string[] {
+function userTexts(request: ChatRequest): string[] {
   return request.messages.filter(({ role }) => role === 'user').map(textOf);
 }
 

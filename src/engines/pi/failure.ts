@@ -18,6 +18,11 @@ export function modelFailure(errorMessage: string): TurnFailure {
   return { status: 'failed', kind, message: cut(errorMessage || 'The model failed without a word') };
 }
 
+/** pi is not there. No mark against the engine: an open circuit would hide what is missing. */
+export function unavailable(error: Error): TurnFailure {
+  return { status: 'failed', kind: 'user', errorCode: 'ENGINE_UNAVAILABLE', message: error.message };
+}
+
 /** pi refused to begin: there is no model, or no key for it. */
 export function refusal(error: unknown): TurnFailure {
   const why = error instanceof Error ? error.message.split('\n')[0]! : String(error);

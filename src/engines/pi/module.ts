@@ -13,7 +13,7 @@ import { pathToFileURL } from 'node:url';
 const PACKAGE = '@earendil-works/pi-coding-agent';
 /** pi breaks its interfaces with each minor version: the adapter was tested with 0.87.0 and 0.87.1. */
 const TESTED = '0.87.x';
-export const PI_INSTALL = `npm install ${PACKAGE}@0.87.1`;
+const PI_INSTALL = `npm install ${PACKAGE}@0.87.1`;
 
 export interface PiModule {
   getAgentDir(): string;

@@ -11,7 +11,7 @@ import type { TurnHandle, TurnRequest, TurnResult } from '../../../actors/ports.
 import type { SessionEvent } from '../../../actors/session/event.ts';
 import { isObject, textOf } from '../message.ts';
 import { userFailure, type TurnFailure } from '../refused-turn.ts';
-import { modelFailure, refusal } from './failure.ts';
+import { modelFailure, refusal, unavailable } from './failure.ts';
 import type { PiInput } from './input.ts';
 import { handleOf, openMemory } from './memory.ts';
 import type { PiMemory, PiModels, PiModule, PiSession } from './module.ts';
@@ -35,13 +35,14 @@ interface Nudge {
   readonly message: Json;
 }
 
+/** `load` gives what all turns share, or rejects with one line that says what is missing. */
 export function runPiTurn(
-  host: PiHost,
+  load: () => Promise<PiHost>,
   input: PiInput,
   request: TurnRequest,
   emit: (event: SessionEvent) => void,
 ): TurnHandle {
-  const turn = new PiTurn(host, input, request, emit);
+  const turn = new PiTurn(load, input, request, emit);
   return {
     steer: (message) => turn.take({ mode: 'steer', message }),
     followUp: (message) => turn.take({ mode: 'followUp', message }),
@@ -50,7 +51,7 @@ export function runPiTurn(
 }
 
 class PiTurn {
-  readonly #host: PiHost;
+  readonly #load: () => Promise<PiHost>;
   readonly #input: PiInput;
   readonly #request: TurnRequest;
   readonly #events: RunEvents;
@@ -61,8 +62,8 @@ class PiTurn {
   #over = false;
   #bug: Error | undefined;
 
-  constructor(host: PiHost, input: PiInput, request: TurnRequest, emit: (event: SessionEvent) => void) {
-    this.#host = host;
+  constructor(load: () => Promise<PiHost>, input: PiInput, request: TurnRequest, emit: (event: SessionEvent) => void) {
+    this.#load = load;
     this.#input = input;
     this.#request = request;
     this.#given = { steer: [...request.steers], followUp: [...request.followUps] };
@@ -78,14 +79,14 @@ class PiTurn {
 
   async run(): Promise<TurnResult> {
     try {
-      await Promise.resolve(); // `start` returns before the first event.
+      const host = await this.#load().catch(unavailable);
       if (this.#request.signal.aborted) return { status: 'completed' };
+      if ('status' in host) return host;
       const cwd = this.#request.cwd ?? process.cwd();
       if (!(await isDirectory(cwd))) return userFailure(`The session’s working directory is missing: ${cwd}`);
-      const { pi, directory } = this.#host;
-      const opened = openMemory(pi, directory, cwd, this.#request.resume);
+      const opened = openMemory(host.pi, host.directory, cwd, this.#request.resume);
       if ('problem' in opened) return userFailure(opened.problem);
-      const session = await this.#openSession(opened.memory, cwd);
+      const session = await this.#openSession(host, opened.memory, cwd);
       if ('status' in session) return session;
       try {
         return await this.#talk(session, opened.memory);
@@ -97,8 +98,8 @@ class PiTurn {
     }
   }
 
-  async #openSession(memory: PiMemory, cwd: string): Promise<PiSession | TurnFailure> {
-    const { pi, models, agentDir } = this.#host;
+  async #openSession(host: PiHost, memory: PiMemory, cwd: string): Promise<PiSession | TurnFailure> {
+    const { pi, models, agentDir } = host;
     const chosen = chooseModel(models, this.#input);
     if ('problem' in chosen) return userFailure(chosen.problem);
     const settingsManager = pi.SettingsManager.inMemory(settingsOf(pi, cwd, agentDir), { projectTrusted: false });

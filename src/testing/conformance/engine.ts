@@ -5,38 +5,14 @@
  * Engines that wait on the request's clock and engines that wait for a network run alike: the suite moves the simulated
  * clock and lets I/O go on until the turn lets go.
  */
-import { getEventListeners } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import type { Json } from '../../../actors/message.ts';
-import type { Engine, TurnRequest } from '../../../actors/ports.ts';
+import type { TurnRequest } from '../../../actors/ports.ts';
 import type { SessionEvent } from '../../../actors/session/event.ts';
 import { EventGrammar, grammarOffence } from '../event-grammar.ts';
-import { answerOf, runTurn, until, userTexts, type TurnUnderTest } from '../turn-under-test.ts';
-
-/** What a session and its prompt are made of. */
-export interface Setting {
-  readonly sessionInput: Json;
-  readonly input: Json;
-}
-
-export interface EngineSuite {
-  readonly name: string;
-  create(): Engine;
-  /** Completes by itself, with text, and takes a while after its first words. */
-  readonly slow: Setting;
-  /** Begins to answer and does not end unless aborted or time moves. */
-  readonly endless: Setting;
-  /** Refused by `checkInput`, each with the text that its problem names. */
-  readonly wrong: readonly { readonly input: Json; readonly names: string }[];
-  readonly does: {
-    /** Fails as a result. */
-    readonly fail?: Setting & { readonly kind: 'provider' | 'user' | 'timeout' };
-    /** Runs a tool whose call is named after the effect id. */
-    readonly effects?: Setting;
-    /** Keeps a memory of its own: tells how many messages the model saw in the last turn. */
-    readonly remember?: { readonly seen: () => number };
-  };
-}
+import { answerOf, runTurn, userTexts, type TurnUnderTest } from '../turn-under-test.ts';
+import { aborting, steering } from './engine-interruption.ts';
+import { expectNothingLeft, prepared, textOfInput, type EngineSuite } from './engine-suite.ts';
 
 export function engineConformance(suite: EngineSuite): void {
   describe(`engine ${suite.name} keeps the port's promises:`, () => {
@@ -47,20 +23,6 @@ export function engineConformance(suite: EngineSuite): void {
     memory(suite);
     failures(suite);
   });
-}
-
-async function prepared(suite: EngineSuite): Promise<Engine> {
-  const engine = suite.create();
-  await engine.prepare();
-  return engine;
-}
-
-/** Ends the engine and says what it left behind. */
-async function expectNothingLeft(turn: TurnUnderTest, engine: Engine): Promise<void> {
-  engine.forget(turn.request.sessionId);
-  await engine.close();
-  expect(turn.clock.pendingTimers, 'timers left behind').toBe(0);
-  expect(getEventListeners(turn.request.signal, 'abort').length, 'listeners left on the signal').toBe(0);
 }
 
 function startingAndEnding(suite: EngineSuite): void {
@@ -173,102 +135,6 @@ function events(suite: EngineSuite): void {
   });
 }
 
-function aborting(suite: EngineSuite): void {
-  it('an abort settles the turn without waiting for time to pass, and leaves no timer', async () => {
-    const engine = await prepared(suite);
-    const turn = runTurn(engine, suite.endless);
-    await until(turn.clock, () => turn.answering());
-    const at = turn.clock.now();
-    turn.abort();
-    expect(turn.handle.steer({ message: 'too late' }), 'takes a steer after the abort').toBe(false);
-    await turn.settled();
-    expect(turn.clock.now()).toBe(at);
-    expect(grammarOffence(turn.seenBeforeAbort())).toBeUndefined();
-    await expectNothingLeft(turn, engine);
-  });
-
-  it('an abort from inside of an event is an abort', async () => {
-    const engine = await prepared(suite);
-    const controller = new AbortController();
-    const onEvent = (event: SessionEvent): void => {
-      if (event.type === 'message_update') controller.abort();
-    };
-    const turn = runTurn(engine, { ...suite.endless, controller, onEvent });
-    await until(turn.clock, () => turn.answering());
-    await turn.settled();
-    await expectNothingLeft(turn, engine);
-  });
-
-  it('a turn that was aborted before it began settles and shows nothing', async () => {
-    const engine = await prepared(suite);
-    const controller = new AbortController();
-    controller.abort();
-    const turn = runTurn(engine, { ...suite.endless, controller });
-    await turn.settled();
-    expect(turn.events).toEqual([]);
-    await expectNothingLeft(turn, engine);
-  });
-
-  it('the session takes its next turn after an abort', async () => {
-    const engine = await prepared(suite);
-    const aborted = runTurn(engine, suite.endless);
-    await until(aborted.clock, () => aborted.answering());
-    aborted.abort();
-    await aborted.settled();
-    const next = runTurn(engine, { ...suite.slow, turn: 2 });
-    expect(await next.finish()).toMatchObject({ status: 'completed' });
-    expect(userTexts(next.events)).toHaveLength(1);
-    await engine.close();
-  });
-}
-
-function steering(suite: EngineSuite): void {
-  it('a steer reaches the running turn, once', async () => {
-    const engine = await prepared(suite);
-    const turn = runTurn(engine, suite.slow);
-    await until(turn.clock, () => turn.answering());
-    expect(turn.handle.steer({ message: 'say steered' })).toBe(true);
-    await turn.finish();
-    expect(userTexts(turn.events).filter((text) => text === 'say steered')).toHaveLength(1);
-    expect(grammarOffence(turn.events)).toBeUndefined();
-    await engine.close();
-  });
-
-  it('a message that comes with the last event is shown or refused, never lost', async () => {
-    const engine = await prepared(suite);
-    const taken: boolean[] = [];
-    const onEvent = (event: SessionEvent): void => {
-      if (event.type === 'agent_end') taken.push(turn.handle.steer({ message: 'say steered' }));
-    };
-    const turn = runTurn(engine, { ...suite.slow, onEvent });
-    await turn.finish();
-    expect(userTexts(turn.events).includes('say steered')).toBe(taken[0]);
-    await engine.close();
-  });
-
-  it('follow-ups come after everything else, in order, and are answered', async () => {
-    const engine = await prepared(suite);
-    const turn = runTurn(engine, suite.slow);
-    await until(turn.clock, () => turn.answering());
-    turn.handle.followUp({ message: 'say first' });
-    turn.handle.followUp({ message: 'say second' });
-    expect(turn.handle.steer({ message: 'say steered' })).toBe(true);
-    await turn.finish();
-    expect(userTexts(turn.events).slice(1)).toEqual(['say steered', 'say first', 'say second']);
-    expect(answerOf(turn.events)).toContain('second');
-    await engine.close();
-  });
-
-  it('what waited for the turn is shown in order after the prompt', async () => {
-    const engine = await prepared(suite);
-    const waiting = { steers: [{ message: 'say steered' }], followUps: [{ message: 'say later' }] };
-    const turn = runTurn(engine, { ...suite.slow, ...waiting });
-    await turn.finish();
-    expect(userTexts(turn.events)).toEqual([textOfInput(suite.slow.input), 'say steered', 'say later']);
-    await engine.close();
-  });
-}
-
 function memory(suite: EngineSuite): void {
   const { remember } = suite.does;
   if (remember === undefined) {
@@ -353,8 +219,4 @@ function failures(suite: EngineSuite): void {
       await engine.close();
     });
   }
-}
-
-function textOfInput(input: Json): Json {
-  return (input as { message: string }).message;
 }
