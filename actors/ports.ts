@@ -137,11 +137,12 @@ export interface TurnHandle {
 /**
  * Runs turns.
  *
- * - `start` returns at once; events come through `emit`, in order, from the start until `finished` settles. Events after the
- *   signal fired are ignored by the runtime, which closes the turn for its clients by itself.
+ * - `start` returns at once and never throws; events come through `emit`, in order, after it has returned and until
+ *   `finished` settles. Events after the signal fired are ignored by the runtime, which closes the turn for its clients by
+ *   itself.
  * - The grammar of events: agent_start (turn_start (message_start message_update* message_end | tool_execution_start
- *   tool_execution_update* tool_execution_end)* turn_end)* agent_end. message_update carries `assistantMessageEvent
- *   {type, contentIndex, delta?}` alone; the runtime adds the partial message for clients that want it.
+ *   tool_execution_update* tool_execution_end)* turn_end)* agent_end; tools of one turn may overlap. message_update carries
+ *   `assistantMessageEvent {type, contentIndex, delta?}` alone; the runtime adds the partial message for clients that want it.
  * - An engine honours the signal soon: it stops calling out and settles `finished`.
  * - No state of an engine is needed to answer a client: what clients saw is the journal's.
  */
@@ -151,8 +152,8 @@ export interface Engine {
   /** Checks `create_session.input`; a text for people when it is wrong. Pure. */
   checkInput(input: Json): string | undefined;
   /**
-   * True once `start` can be called. An engine with a heavy SDK loads it in `prepare`, which rejects with one line that says
-   * what is missing and how to get it.
+   * True once a turn needs nothing more to be loaded. An engine with a heavy SDK loads it in `prepare`, which rejects with one
+   * line that says what is missing and how to get it; a turn of a session that is older than the process does the same.
    */
   readonly ready: boolean;
   prepare(): Promise<void>;
