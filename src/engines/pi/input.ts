@@ -1,7 +1,7 @@
 /**
  * What a pi session may be told at its creation: `create_session.input {"provider"?, "model"?, "thinkingLevel"?, "tools"?}`.
  * Whatever is left out is pi's own configuration (its `settings.json`, `models.json` and `auth.json`, the providers' keys
- * in the environment).
+ * in the environment). The tools grep and find want `rg` and `fd` on the path: pi would fetch them from the network.
  */
 import { z } from 'zod';
 
