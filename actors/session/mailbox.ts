@@ -17,7 +17,7 @@ import type { Runtime } from '../runtime.ts';
 import { Acceptance } from './acceptance.ts';
 import { Deadlines } from './deadlines.ts';
 import { decide, headRefusal, reserveSubscription } from './head.ts';
-import { findEngine, Opening } from './opening.ts';
+import { findEngine, forget, Opening } from './opening.ts';
 import type { OpenDecision, OpeningOwner } from './opening.ts';
 import type { Session } from './session.ts';
 import { Turns } from './turns.ts';
@@ -178,11 +178,14 @@ export class Mailbox implements OpeningOwner {
     for (const parked of this.#parked) this.#acceptance.accept(parked, this.#session);
   }
 
-  /** Performs what the session's chart wants done; called when the facts behind it are durable. */
-  readonly perform = (intent: Intent): void => {
+  /**
+   * Performs what a session's chart wants done; called when the facts behind it are durable. By then another session may
+   * stand in its place: one that could not be opened is followed by the next that is tried.
+   */
+  readonly perform = (intent: Intent, session: Session): void => {
     switch (intent.type) {
       case 'prepareEngine':
-        this.#opening?.prepare();
+        if (this.#opening?.session === session) this.#opening.prepare();
         return;
       case 'armDeadline': {
         const { commandId } = intent.params as { commandId: string };
@@ -197,9 +200,8 @@ export class Mailbox implements OpeningOwner {
         this.#turns.signal();
         return;
       case 'forgetSession': {
-        const engine = this.#session?.state?.engine;
-        if (engine !== undefined) this.#runtime.engines.get(engine)?.forget(this.id);
-        this.#session?.stop();
+        if (session.state !== undefined) forget(this.#runtime, session.state.engine, this.id);
+        session.stop();
         return;
       }
       default:

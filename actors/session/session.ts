@@ -28,7 +28,7 @@ export class Session {
   readonly lane: string;
   readonly #runtime: Runtime;
   readonly #actor: Actor<typeof sessionMachine>;
-  readonly #perform: (intent: Intent) => void;
+  readonly #perform: (intent: Intent, session: Session) => void;
   #state: SessionState | undefined;
   #lastBatch = 0;
   /** An attach takes effect with this batch: what is not journalled does not overtake it. */
@@ -36,7 +36,7 @@ export class Session {
   /** Work that waits in the lane, by the offset of its acceptance; not there while nothing does. */
   #queued: Set<number> | undefined;
 
-  constructor(runtime: Runtime, id: string, engine: string, perform: (intent: Intent) => void) {
+  constructor(runtime: Runtime, id: string, engine: string, perform: (intent: Intent, session: Session) => void) {
     this.id = id;
     this.lane = sessionLane(id);
     this.#runtime = runtime;
@@ -90,7 +90,7 @@ export class Session {
     const entry = this.#runtime.writer.append(this.lane, draft, at);
     this.#lastBatch = this.#runtime.writer.newestBatch;
     const intents = this.#runtime.host.collect(() => this.#apply(entry));
-    for (const intent of intents) this.#runtime.releases.hold(this.#lastBatch, () => this.#perform(intent));
+    for (const intent of intents) this.#runtime.releases.hold(this.#lastBatch, () => this.#perform(intent, this));
     return entry;
   }
 
@@ -108,7 +108,7 @@ export class Session {
   tell(event: Extract<ChartEvent, { type: 'engine.awaited' | 'opening.failed' | 'engine.released' }>): void {
     const intents = this.#runtime.host.collect(() => this.#send(event));
     const batch = this.#runtime.writer.newestBatch;
-    for (const intent of intents) this.#runtime.releases.hold(batch, () => this.#perform(intent));
+    for (const intent of intents) this.#runtime.releases.hold(batch, () => this.#perform(intent, this));
   }
 
   /** Events that were just recorded as the session's newest, as those attached will see them. */
