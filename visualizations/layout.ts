@@ -104,7 +104,7 @@ export async function layoutOf({ root, arrows }: Diagram): Promise<Layout> {
 const START = ' (start)';
 const idOf = (box: Box): string => `/${box.path}`;
 
-export const textWidth = (text: string, fontPx: number): number => Math.ceil(text.length * fontPx * ADVANCE);
+const textWidth = (text: string, fontPx: number): number => Math.ceil(text.length * fontPx * ADVANCE);
 
 function nodeOf(box: Box): ElkNode {
   const title = textWidth(box.name, TITLE_PX) * 1.1;

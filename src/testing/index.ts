@@ -1,4 +1,7 @@
-/** What tests of charts and of ports need: published, so that machines, engines and journals written elsewhere can be held to the same. */
+/**
+ * What tests of charts and of ports need: published, so that machines, engines and journals written elsewhere can be held to
+ * the same.
+ */
 export { playHistory } from './history.ts';
 export { modelOf } from './model.ts';
 export type { MachineExamples, MachineModel, Unreachable } from './model.ts';
