@@ -1,0 +1,27 @@
+/**
+ * The client's process: does what it is asked over the channel to its parent, one thing at a time.
+ */
+import { Load, type LoadOptions, type LoadResult } from './load.ts';
+import { pingPong, type PingPongOptions, type PingPongResult } from './ping-pong.ts';
+import { askDuringTurns, type TurnsOptions, type TurnsResult } from './turns.ts';
+
+/** What a client can be asked, and what it answers. */
+export interface Tasks {
+  load: { options: LoadOptions; result: LoadResult };
+  pingPong: { options: PingPongOptions; result: PingPongResult };
+  turns: { options: TurnsOptions; result: TurnsResult };
+}
+
+const perform: { [Name in keyof Tasks]: (options: Tasks[Name]['options']) => Promise<Tasks[Name]['result']> } = {
+  load: (options) => new Load(options).run(),
+  pingPong,
+  turns: askDuringTurns,
+};
+
+process.on('message', ({ task, options }: { task: keyof Tasks; options: never }) => {
+  perform[task](options).then(
+    (result) => process.send?.({ result }),
+    (error: unknown) => process.send?.({ error: String((error as Error).stack ?? error) }),
+  );
+});
+process.on('disconnect', () => process.exit());

@@ -1,0 +1,171 @@
+/**
+ * From what was measured to the rows of the table, with the goals that they are held against. Pure.
+ */
+import type { LoadResult } from './load.ts';
+import type { PingPongResult } from './ping-pong.ts';
+import type { Row } from './report.ts';
+import {
+  ADDED_DISK_MS,
+  COMMANDS_PER_SECOND,
+  type BootResult,
+  type HeapResult,
+  type LoopDelayResult,
+  type Missing,
+} from './single.ts';
+import { median, medianLatency, type Latency } from './statistics.ts';
+import type { TurnsResult } from './turns.ts';
+
+/** One round: each row once. */
+export interface Round {
+  readonly sync: Latency;
+  readonly echo: LoadResult;
+  readonly durableOwn: LoadResult;
+  readonly durableBroadcast: LoadResult;
+  readonly memoryOwn: LoadResult;
+  readonly prompts: LoadResult;
+  readonly pingName: PingPongResult;
+  readonly pingState: PingPongResult;
+  readonly readUnderLoad: PingPongResult;
+  readonly turns: TurnsResult;
+}
+
+/** What is measured once. */
+export interface Single {
+  readonly loopDelay: LoopDelayResult | Missing;
+  readonly heap: HeapResult;
+  readonly boot: BootResult;
+}
+
+const LOADS = ['echo', 'durableOwn', 'durableBroadcast', 'memoryOwn', 'prompts'] as const;
+const SHORT: Readonly<Record<(typeof LOADS)[number], string>> = {
+  echo: 'echo',
+  durableOwn: 'durable',
+  durableBroadcast: 'broadcast',
+  memoryOwn: 'in memory',
+  prompts: 'prompts',
+};
+const PING_PONGS = ['pingName', 'pingState', 'readUnderLoad'] as const;
+/** From here on the client may be what is measured. */
+const CLIENT_SHARE_MAX = 0.9;
+
+export function rowsOf(rounds: readonly Round[], { loopDelay, heap, boot }: Single): Row[] {
+  const sync = medianLatency(rounds.map((round) => round.sync));
+  const pingName = medianLatency(rounds.map(({ pingName }) => pingName.latency));
+  const toSync = (of: 'p50' | 'p99'): number =>
+    median(rounds.map((round) => round.pingName.latency[of] / round.sync.p50));
+  const toEcho = (of: (typeof LOADS)[number]): number =>
+    median(rounds.map((round) => round[of].perSecond / round.echo.perSecond));
+  const load = (name: string, of: (typeof LOADS)[number], goal?: number): Row => ({
+    name,
+    figure: loadText(rounds.map((round) => round[of])),
+    ratio: `${toEcho(of).toFixed(2)} of echo`,
+    ...(goal !== undefined && { goal: `>= ${goal.toFixed(2)} of echo`, met: toEcho(of) >= goal }),
+  });
+  const latency = (name: string, found: Latency, p99Max?: number): Row => ({
+    name,
+    figure: latencyText(found),
+    ...(p99Max !== undefined && { goal: `p99 <= ${p99Max} ms`, met: found.p99 <= p99Max }),
+  });
+  const during = (of: 'abort' | 'steer' | 'getState'): Latency => medianLatency(rounds.map(({ turns }) => turns[of]));
+
+  return [
+    load('Echo of `ws`, 512 outstanding', 'echo'),
+    { name: 'Sync: append of 400 bytes and fdatasync', figure: latencyText(sync), ratio: '1.0 sync' },
+    load('set_session_name, durable, own lifecycle, 512 outstanding', 'durableOwn', 0.4),
+    load('The same, lifecycle broadcast to all 8 connections', 'durableBroadcast'),
+    load('The same, own lifecycle, journal in memory', 'memoryOwn'),
+    load('prompt to the echo engine, durable, own lifecycle', 'prompts'),
+    {
+      name: 'set_session_name, durable, one at a time: p50',
+      figure: `${pingName.p50.toFixed(2)} ms`,
+      ratio: `${toSync('p50').toFixed(1)} syncs`,
+      goal: '<= 2.5 syncs',
+      met: toSync('p50') <= 2.5,
+    },
+    {
+      name: 'set_session_name, durable, one at a time: p99',
+      figure: `${pingName.p99.toFixed(2)} ms`,
+      ratio: `${toSync('p99').toFixed(1)} syncs`,
+      goal: '<= 15 syncs',
+      met: toSync('p99') <= 15,
+    },
+    latency('get_state, one at a time', medianLatency(rounds.map(({ pingState }) => pingState.latency))),
+    latency('abort while 64 turns stream', during('abort'), 50),
+    latency('steer while 64 turns stream', during('steer'), 50),
+    latency('get_state while 64 turns stream', during('getState'), 50),
+    latency(
+      'get_state under the load of the third row',
+      medianLatency(rounds.map(({ readUnderLoad }) => readUnderLoad.latency)),
+      25,
+    ),
+    loopDelayRow(loopDelay),
+    {
+      name: `Heap of a live idle session (of ${heap.sessions.toLocaleString('en')})`,
+      figure: `${(heap.bytesPerSession / 1024).toFixed(1)} KB`,
+      goal: '<= 8 KB',
+      met: heap.bytesPerSession <= 8 * 1024,
+    },
+    {
+      name: `Boot on ${boot.entries.toLocaleString('en')} entries of ${boot.sessions.toLocaleString('en')} sessions`,
+      figure: `${boot.ms.toFixed(0)} ms (empty: ${boot.emptyMs.toFixed(0)} ms)`,
+    },
+  ];
+}
+
+function loopDelayRow(found: LoopDelayResult | Missing): Row {
+  const name = `Event loop delay, ${COMMANDS_PER_SECOND.toLocaleString('en')} commands/s, syncs ${ADDED_DISK_MS} ms slower`;
+  if ('missing' in found) return { name, figure: `not measured: ${found.missing}` };
+  const { p50, p99, max, load } = found;
+  const reached = load.perSecond >= COMMANDS_PER_SECOND * 0.98;
+  const figure = `p50 ${p50.toFixed(2)}, p99 ${p99.toFixed(2)}, max ${max.toFixed(1)} ms at ${thousands(load.perSecond)}/s`;
+  return { name, figure, goal: 'p99 <= 2.5 ms', met: p99 <= 2.5 && reached };
+}
+
+/** What has to be known beside the rows. */
+export function notesOf(rounds: readonly Round[]): string[] {
+  const share = (of: (typeof LOADS)[number]): number => median(rounds.map((round) => round[of].clientShare));
+  const shares = LOADS.map((of) => `${SHORT[of]} ${Math.round(share(of) * 100)} %`).join(', ');
+  const bound = LOADS.filter((of) => share(of) > CLIENT_SHARE_MAX);
+  const lifecycle = rounds.map(({ durableBroadcast }) => durableBroadcast.lifecyclePerCommand);
+  const deltas = median(rounds.map(({ turns }) => turns.deltasPerSecond));
+  const { durableOwn } = rounds[0]!;
+  return [
+    `The client took so much of a core: ${shares}.` +
+      (bound.length > 0
+        ? ` Where it is near 100 %, it is the client that was measured: ${bound.map((of) => SHORT[of]).join(', ')}.`
+        : ''),
+    `Lifecycle frames per command: ${durableOwn.lifecyclePerCommand.toFixed(1)} with scope own, ${median(lifecycle).toFixed(1)} broadcast.`,
+    `While turns stream, ${thousands(deltas)} deltas per second go to an attached client.`,
+    'The event loop is looked at every millisecond: a delay of 1.1 ms means that it was never late.',
+    'The heap of a session includes what is remembered of the command that created it.',
+  ];
+}
+
+/** Commands without exactly one successful answer. */
+export function problemsOf(rounds: readonly Round[], { loopDelay, heap }: Single): string[] {
+  const checked: readonly (readonly [string, { problemCount: number; problems: readonly string[] }])[] = [
+    ...rounds.flatMap((round) => [...LOADS, ...PING_PONGS].map((of) => [of, round[of]] as const)),
+    ...('missing' in loopDelay ? [] : [['loopDelay', loopDelay.load] as const]),
+    ['heap', heap.load],
+  ];
+  return checked.flatMap(([of, { problemCount, problems }]) => {
+    const more = problemCount - problems.length;
+    return [...problems, ...(more > 0 ? [`and ${more} more`] : [])].map((problem) => `${of}: ${problem}`);
+  });
+}
+
+function loadText(results: readonly LoadResult[]): string {
+  const micros = (of: 'loop' | 'all'): number =>
+    median(results.map(({ serverMicros }) => serverMicros?.[of] ?? Number.NaN));
+  const rate = `${thousands(median(results.map(({ perSecond }) => perSecond)))}/s`;
+  if (Number.isNaN(micros('loop'))) return rate;
+  return `${rate} (${micros('loop').toFixed(1)} us, all threads ${micros('all').toFixed(1)} us)`;
+}
+
+function latencyText({ p50, p99 }: Latency): string {
+  return `p50 ${p50.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms`;
+}
+
+function thousands(value: number): string {
+  return Math.round(value).toLocaleString('en');
+}

@@ -1,0 +1,128 @@
+/**
+ * What is measured once, on a server of its own: the event loop beside a slow disk, the heap of idle sessions, a boot.
+ */
+import { join } from 'node:path';
+import { slowDisk } from './disk.ts';
+import { sleep, type LoadResult } from './load.ts';
+import { startProbedServer, startServer, type ClientProcess, type ServerProcess } from './processes.ts';
+import type { LoopDelay } from './probed-server.ts';
+import { median } from './statistics.ts';
+import { createSession, OWN_LIFECYCLE, sessionIds, setSessionName, SHAPE, type Commands } from './workload.ts';
+
+export interface Bench {
+  readonly client: ClientProcess;
+  readonly dir: string;
+  readonly scale: number;
+  /** Draws so many command numbers. @returns the first. */
+  numbers(count: number): number;
+}
+
+/** A row that could not be measured, and why. */
+export interface Missing {
+  readonly missing: string;
+}
+
+export interface LoopDelayResult extends LoopDelay {
+  readonly load: LoadResult;
+}
+
+export interface HeapResult {
+  readonly sessions: number;
+  readonly bytesPerSession: number;
+  readonly load: LoadResult;
+}
+
+export interface BootResult {
+  readonly sessions: number;
+  readonly entries: number;
+  readonly ms: number;
+  readonly emptyMs: number;
+}
+
+export const COMMANDS_PER_SECOND = 5_000;
+export const ADDED_DISK_MS = 4;
+const SESSIONS_ON_HEAP = 10_000;
+const ENTRIES_AT_BOOT = 100_000;
+const BOOTS = 3;
+/** Until timers and buffers of the load are gone. */
+const QUIET_MS = 500;
+
+async function sendAll(bench: Bench, server: ServerProcess, commands: Commands, count: number): Promise<LoadResult> {
+  return bench.client.run('load', {
+    ...SHAPE,
+    ...commands,
+    port: server.port,
+    serverPid: server.pid,
+    firstNumber: bench.numbers(count),
+    prologue: OWN_LIFECYCLE,
+    warmupMs: 0,
+    windowMs: 0,
+    count,
+  });
+}
+
+export async function measureLoopDelay(bench: Bench): Promise<LoopDelayResult | Missing> {
+  const disk = slowDisk(bench.dir, ADDED_DISK_MS);
+  if ('missing' in disk) return disk;
+  const dataDir = join(bench.dir, 'slow');
+  const server = await startProbedServer({ port: 0, dataDir }, disk.environment);
+  try {
+    const sessions = sessionIds('d');
+    await sendAll(bench, server, createSession(sessions), sessions.length);
+    const run = (windowMs: number): Promise<LoadResult> =>
+      bench.client.run('load', {
+        ...SHAPE,
+        ...setSessionName(sessions),
+        port: server.port,
+        serverPid: server.pid,
+        firstNumber: bench.numbers(COMMANDS_PER_SECOND * 60),
+        prologue: OWN_LIFECYCLE,
+        warmupMs: 0,
+        windowMs,
+        rate: COMMANDS_PER_SECOND,
+      });
+    await run(2_000 * bench.scale);
+    await server.startWatchingDelay();
+    const load = await run(5_000 * bench.scale);
+    return { ...(await server.loopDelay()), load };
+  } finally {
+    await server.stop();
+  }
+}
+
+export async function measureHeap(bench: Bench): Promise<HeapResult> {
+  const server = await startProbedServer({ port: 0, dataDir: join(bench.dir, 'many') });
+  try {
+    const before = await server.heapBytes();
+    const load = await sendAll(bench, server, createSession(sessionIds('m', SESSIONS_ON_HEAP)), SESSIONS_ON_HEAP);
+    await sleep(QUIET_MS);
+    const after = await server.heapBytes();
+    return { sessions: SESSIONS_ON_HEAP, bytesPerSession: (after - before) / SESSIONS_ON_HEAP, load };
+  } finally {
+    await server.stop();
+  }
+}
+
+/** Boots on the data directory that `measureHeap` left, filled up with entries. */
+export async function measureBoot(bench: Bench, { sessions }: HeapResult): Promise<BootResult> {
+  const options = ['--data-dir', join(bench.dir, 'many')];
+  const filling = await startServer(options);
+  try {
+    const names = setSessionName(sessionIds('m', sessions));
+    await sendAll(bench, filling, names, ENTRIES_AT_BOOT - sessions);
+  } finally {
+    await filling.stop();
+  }
+  const boot = async (dataDir: readonly string[]): Promise<number> => {
+    const server = await startServer(dataDir);
+    await server.stop();
+    return server.bootMs;
+  };
+  const full: number[] = [];
+  const empty: number[] = [];
+  for (let index = 0; index < BOOTS; index += 1) {
+    full.push(await boot(options));
+    empty.push(await boot(['--data-dir', join(bench.dir, `empty-${index}`)]));
+  }
+  return { sessions, entries: ENTRIES_AT_BOOT, ms: median(full), emptyMs: median(empty) };
+}
