@@ -1,10 +1,13 @@
 import { once } from 'node:events';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { defaultConfig } from '../../src/config.ts';
 import { nodeProblem } from '../../src/cli/node-version.ts';
 import { Workplace } from './troupe-process.ts';
+
+// Every test starts processes, some of them two: seconds on a busy machine.
+vi.setConfig({ testTimeout: 60_000 });
 
 let place: Workplace;
 beforeEach(() => {
