@@ -1,7 +1,7 @@
 /**
  * What the suite for all engines does not ask: pi's own races, tools, failures and its memory, against a local endpoint.
  */
-import { readFileSync, readdirSync, rmSync, truncateSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, rmSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Json } from '../../actors/message.ts';
@@ -187,10 +187,14 @@ describe('an abort of pi', () => {
   });
 
   it('in a tool kills what the tool started', async () => {
-    const turn = say('tool bash {"command":"sleep 600"}');
-    await until(turn.clock, () => turn.events.some((event) => event.type === 'tool_execution_start'));
+    const pidFile = join(home.workDir, 'pid');
+    const turn = say('tool bash {"command":"echo $$ > draft && mv draft pid && sleep 600"}');
+    await until(turn.clock, () => existsSync(pidFile));
+    const pid = Number(readFileSync(pidFile, 'utf8'));
+    expect(isRunning(pid)).toBe(true);
     turn.abort();
     expect(await turn.settled()).toMatchObject({ status: 'completed' });
+    await until(turn.clock, () => !isRunning(pid));
   });
 
   it('drops what was queued: it does not come up in the next turn', async () => {
@@ -261,3 +265,12 @@ describe('a message for a running pi turn', () => {
     return { ...turn, ...(taken === undefined ? {} : { taken }) };
   }
 });
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
