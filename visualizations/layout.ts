@@ -54,6 +54,8 @@ export interface Layout {
   readonly arrows: readonly PlacedArrow[];
 }
 
+const elk = new Elk.default();
+
 const COMMON: LayoutOptions = {
   'elk.algorithm': 'layered',
   'elk.direction': 'DOWN',
@@ -85,7 +87,7 @@ export async function layoutOf({ root, arrows }: Diagram): Promise<Layout> {
     children: [nodeOf(root)],
     edges: [...arrows.map((arrow, index) => edgeOf(arrow, index, order, labels[index] ?? [])), ...startsOf(root)],
   };
-  const placed = await new Elk.default().layout(graph);
+  const placed = await elk.layout(graph);
   const shapes = new Map<string, Placed>();
   collect(placed, shapes);
   const edges = new Map((placed.edges ?? []).map((edge) => [edge.id, edge]));

@@ -23,7 +23,8 @@ describe('the generated files', () => {
   let files: ReadonlyMap<string, string>;
   beforeAll(async () => {
     files = await generatedFiles();
-  });
+    // Seconds of work, and more of waiting where other tests want the processor as well.
+  }, 60_000);
 
   it('are fresh: `npm run docs` would change nothing', () => {
     for (const [path, text] of files) expect(read(path), `${path} is stale: run npm run docs`).toBe(text);
