@@ -6,8 +6,11 @@
  *
  * State is a function of entries: folding them gives what the live runtime holds.
  */
-import type { Json, MailboxLane } from './message.ts';
+import type { Json } from './json.ts';
 import type { SessionEvent, SessionFact } from './session/event.ts';
+
+/** Ordered part of a mailbox. `work` is FIFO and one at a time, `control` never waits for work, `read` answers at once. */
+export type MailboxLane = 'work' | 'control' | 'read';
 
 export const SERVER_LANE = 'server';
 
@@ -157,6 +160,22 @@ export type Entry =
   | ServerStopped;
 
 export type EntryKind = Entry['kind'];
+
+export interface StoredEntry {
+  readonly entry: Entry;
+  /** Hex sha256 over the predecessor's hash in the lane, the entry without its content, and the content's digest. */
+  readonly hash: string;
+  /** Hex sha256 of the command as received (see `fingerprint` in `src/protocol`); on entries that carry a command. */
+  readonly fingerprint?: string;
+}
+
+/** The reading side of the journal; sees committed entries only. */
+export interface JournalReader {
+  /** Entries with `offset > after`, ascending, at most `limit`, of one journal lane if given. An empty array is the end. */
+  scan(range: { readonly after: number; readonly limit: number; readonly lane?: string }): Promise<StoredEntry[]>;
+  /** The entry at an offset, if there is one. */
+  read(offset: number): Promise<StoredEntry | undefined>;
+}
 
 /** An entry before the journal writer gave it its place. */
 export type EntryDraft = Entry extends infer E ? (E extends Entry ? Omit<E, keyof EntryHead> : never) : never;

@@ -4,14 +4,12 @@
  * The runtime knows a command's contract (lane, timeout class, whether it changes anything) and never its payload: what a
  * payload means is decided by the handler that stands beside its schema in `src/commands`.
  */
+import type { JournalReader, MailboxLane } from './entry.ts';
 import type { Json } from './json.ts';
 import type { SessionEvent, SessionFact } from './session/event.ts';
 import type { SessionView } from './session/session-state.ts';
 
-export type { Json, SessionView };
-
-/** Ordered part of a mailbox. `work` is FIFO and one at a time, `control` never waits for work, `read` answers at once. */
-export type MailboxLane = 'work' | 'control' | 'read';
+export type { Json, JournalReader, MailboxLane, SessionView };
 
 /** `short` and `long` are configured in milliseconds, `none` means that only the client's patience ends it. */
 export type TimeoutClass = 'short' | 'long' | 'none';
@@ -88,9 +86,11 @@ export type LifecycleScope = 'own' | 'visible';
  * - `turn`: hold the work lane and call the session's engine with `input`.
  * - `interrupt`: end the running (or else the next queued) turn, and drop what was queued for it.
  * - `close`: end and forget the session.
+ * - `consult`: the answer is in the journal; for reads that show what was recorded. What it finds is durable by nature.
  */
 export type Decision =
   | SettleDecision
+  | ConsultDecision
   | {
       readonly do: 'open';
       readonly spec: SessionSpec;
@@ -107,6 +107,11 @@ export interface SettleDecision {
   readonly facts?: readonly SessionFact[];
   readonly effects?: readonly ConnectionEffect[];
   readonly unchanged?: true;
+}
+
+export interface ConsultDecision {
+  readonly do: 'consult';
+  readonly consult: (journal: JournalReader) => Promise<Outcome>;
 }
 
 /** What a client asked for when it created a session; `input` belongs to the engine. */
@@ -190,5 +195,5 @@ export interface SessionCommandContract extends ContractBase {
 
 export interface ServerCommandContract extends ContractBase {
   readonly target: 'server';
-  decide(frame: CommandFrame, server: ServerView): SettleDecision;
+  decide(frame: CommandFrame, server: ServerView): SettleDecision | ConsultDecision;
 }

@@ -2,7 +2,7 @@
  * What the runtime needs from outside, as interfaces with their guarantees written out. Implementations live in `src`;
  * one conformance suite per port certifies them.
  */
-import type { Entry } from './entry.ts';
+import type { Entry, JournalReader, StoredEntry } from './entry.ts';
 import type { CommandContract, CommandFrame, Failure, Json, MailboxLane, Outcome, Principal } from './message.ts';
 import type { SessionEvent } from './session/event.ts';
 
@@ -43,18 +43,12 @@ export class JournalRefused extends Error {
   override readonly name = 'JournalRefused';
 }
 
+export type { StoredEntry };
+
 /** Where `open` found the journal's end. */
 export interface JournalHead {
   /** Offset of the newest entry; 0 when empty. */
   readonly offset: number;
-}
-
-export interface StoredEntry {
-  readonly entry: Entry;
-  /** Hex sha256 over the predecessor's hash in the lane, the entry without its content, and the content's digest. */
-  readonly hash: string;
-  /** Hex sha256 of the command as received (see `fingerprint` in `src/protocol`); on entries that carry a command. */
-  readonly fingerprint?: string;
 }
 
 /**
@@ -70,19 +64,15 @@ export interface StoredEntry {
  * - *Reading* sees committed entries only.
  * - *Exclusive.* A second `open` on the same data, from any process, is refused until `close` or the end of the process.
  */
-export interface Journal {
+export interface Journal extends JournalReader {
   readonly durability: 'durable' | 'volatile';
   /** Text for people: a path, or `memory`. */
   readonly location: string;
   /** @throws JournalRefused when in use, foreign, damaged, newer than this code, or not writable. */
   open(): Promise<JournalHead>;
   append(entries: readonly Entry[], done: (error?: Error) => void): void;
-  /** Entries with `offset > after`, ascending, at most `limit`, of one journal lane if given. An empty array is the end. */
-  scan(range: { readonly after: number; readonly limit: number; readonly lane?: string }): Promise<StoredEntry[]>;
   /** laneSeq of the newest committed entry of a journal lane; 0 when there is none. */
   head(lane: string): Promise<number>;
-  /** The entry at an offset, if there is one. */
-  read(offset: number): Promise<StoredEntry | undefined>;
   /** Waits for appended batches, then releases the data. Idempotent. */
   close(): Promise<void>;
 }

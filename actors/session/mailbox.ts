@@ -10,17 +10,19 @@
 import type { Command } from '../command.ts';
 import type { Intent } from '../host.ts';
 import { failure } from '../message.ts';
-import type { Decision, Failure, Json, MailboxLane, RunningTurn } from '../message.ts';
+import type { ConsultDecision, Decision, Failure, Json, MailboxLane, RunningTurn } from '../message.ts';
 import type { Outcomes, Verdict } from '../outcomes.ts';
 import type { TurnResult } from '../ports.ts';
 import type { Runtime } from '../runtime.ts';
 import { Acceptance } from './acceptance.ts';
+import { consult } from './consultation.ts';
 import { Deadlines } from './deadlines.ts';
 import { decide, headRefusal, reserveSubscription } from './head.ts';
 import { findEngine, forget, Opening } from './opening.ts';
 import type { OpenDecision, OpeningOwner } from './opening.ts';
 import type { Session } from './session.ts';
 import { Turns } from './turns.ts';
+import { WaitingRoom } from './waiting-room.ts';
 
 /** What a mailbox asks of the directory that it stands in. */
 export interface MailboxOwner {
@@ -51,12 +53,7 @@ export class Mailbox implements OpeningOwner {
   #session: Session | undefined;
   #gate: Gate = 'open';
   #opening: Opening | undefined;
-  /** Work that waits, in order. */
-  readonly #queue: Command[] = [];
-  /** Control and reads that wait for a dependency. */
-  readonly #aside = new Set<Command>();
-  /** What waits at the gate, in order of admission. */
-  #parked: Command[] = [];
+  readonly #waiting = new WaitingRoom();
 
   constructor(runtime: Runtime, outcomes: Outcomes, owner: MailboxOwner, id: string) {
     this.#runtime = runtime;
@@ -80,7 +77,7 @@ export class Mailbox implements OpeningOwner {
   /** Commands that are admitted and have no outcome. */
   get depth(): number {
     const held = (this.#turns.command === undefined ? 0 : 1) + (this.#opening === undefined ? 0 : 1);
-    return this.#queue.length + this.#aside.size + this.#parked.length + held;
+    return this.#waiting.size + held;
   }
 
   /** The session exists or is about to. */
@@ -111,7 +108,7 @@ export class Mailbox implements OpeningOwner {
   resolved(command: Command): void {
     command.dependencyTimer?.cancel();
     this.#runtime.onCommandStep?.(command, 'dependencies.resolved');
-    if (this.#aside.delete(command)) this.#decide(command);
+    if (this.#waiting.aside.delete(command)) this.#decide(command);
     else this.pump();
     this.#tidy();
   }
@@ -119,14 +116,14 @@ export class Mailbox implements OpeningOwner {
   /** Starts what may start. */
   pump(): void {
     while (this.#gate === 'open' && this.#session?.holdsEngine !== true) {
-      const head = this.#queue[0];
+      const head = this.#waiting.queue[0];
       if (head === undefined) return;
       if (head.unresolved > 0) {
         if (!head.awaitsDependencies) this.#runtime.onCommandStep?.(head, 'command.postponed');
         this.#deadlines.awaitDependencies(head);
         return;
       }
-      this.#queue.shift();
+      this.#waiting.queue.shift();
       this.#decide(head);
     }
   }
@@ -154,7 +151,7 @@ export class Mailbox implements OpeningOwner {
     command.accepted = true;
     command.inLane = this.#session !== undefined;
     this.#deadlines.arm(command);
-    if (command.inLane) this.#queue.push(command);
+    if (command.inLane) this.#waiting.queue.push(command);
     else this.admit(command);
   }
 
@@ -175,7 +172,7 @@ export class Mailbox implements OpeningOwner {
 
   waits(command: Command): void {
     this.#acceptance.accept(command, this.#session);
-    for (const parked of this.#parked) this.#acceptance.accept(parked, this.#session);
+    for (const parked of this.#waiting.parked) this.#acceptance.accept(parked, this.#session);
   }
 
   /**
@@ -189,8 +186,10 @@ export class Mailbox implements OpeningOwner {
         return;
       case 'armDeadline': {
         const { commandId } = intent.params as { commandId: string };
-        const command = this.#pending().find((waiting) => waiting.commandId === commandId);
-        if (command !== undefined) this.#deadlines.arm(command);
+        const held = this.#turns.command;
+        const waits =
+          held?.commandId === commandId ? held : this.#waiting.queue.find((one) => one.commandId === commandId);
+        if (waits !== undefined) this.#deadlines.arm(waits);
         return;
       }
       case 'callEngine':
@@ -215,24 +214,24 @@ export class Mailbox implements OpeningOwner {
     } else if (this.#opening?.command === command) {
       this.#opening.refuse(outcome);
     } else {
-      this.#withdraw(command);
+      this.#waiting.withdraw(command);
       this.#outcomes.settle(command, { outcome }, this.#session);
     }
   }
 
   #laneIsHeld(): boolean {
-    return this.#queue.length > 0 || this.#session?.holdsEngine === true;
+    return this.#waiting.queue.length > 0 || this.#session?.holdsEngine === true;
   }
 
   #pending(): Command[] {
     const held = [this.#turns.command, this.#opening?.command].filter((command) => command !== undefined);
-    return [...held, ...this.#queue, ...this.#aside, ...this.#parked].filter(({ outcome }) => outcome === undefined);
+    return [...held, ...this.#waiting.all()].filter(({ outcome }) => outcome === undefined);
   }
 
   /** While the journal is asked who was here before, nothing is promised yet: that takes less than a commit. */
   #park(command: Command): void {
     this.#runtime.onCommandStep?.(command, 'command.queued');
-    this.#parked.push(command);
+    this.#waiting.parked.push(command);
     if (this.#opening === undefined || this.#opening.command.accepted) this.#acceptance.accept(command, this.#session);
   }
 
@@ -243,7 +242,7 @@ export class Mailbox implements OpeningOwner {
     } else if (this.#laneIsHeld() || command.unresolved > 0) {
       this.#runtime.onCommandStep?.(command, 'command.queued');
       this.#acceptance.enterLane(command, this.#session);
-      this.#queue.push(command);
+      this.#waiting.queue.push(command);
       this.pump();
     } else {
       this.#decide(command);
@@ -253,7 +252,7 @@ export class Mailbox implements OpeningOwner {
   #standAside(command: Command): void {
     this.#runtime.onCommandStep?.(command, 'command.postponed');
     this.#acceptance.accept(command, this.#session);
-    this.#aside.add(command);
+    this.#waiting.aside.add(command);
     this.#deadlines.awaitDependencies(command);
   }
 
@@ -271,6 +270,9 @@ export class Mailbox implements OpeningOwner {
     switch (decision.do) {
       case 'settle':
         this.#settle(command, decision);
+        return;
+      case 'consult':
+        this.#consult(command, decision);
         return;
       case 'open':
         this.#open(command, decision);
@@ -306,6 +308,15 @@ export class Mailbox implements OpeningOwner {
     if (refusal === undefined) this.#turns.nudge(session, message.mode, message.message);
   }
 
+  #consult(command: Command, decision: ConsultDecision): void {
+    this.#waiting.aside.add(command);
+    consult(this.#runtime, this.#deadlines, command, decision, (outcome) => {
+      this.#waiting.aside.delete(command);
+      this.#settle(command, { outcome });
+      this.#tidy();
+    });
+  }
+
   #open(command: Command, decision: OpenDecision): void {
     const engine = findEngine(this.#runtime, decision, this.id, this.#session, this.#owner.sessionCount);
     if ('errorCode' in engine) {
@@ -319,14 +330,12 @@ export class Mailbox implements OpeningOwner {
 
   #startTurn(command: Command, input: Json): void {
     const session = this.#session!;
-    const kind = session.state!.engine;
-    const engine = this.#runtime.engines.get(kind);
-    if (engine === undefined) {
-      const error = `The engine '${kind}' of this session is not part of this server`;
-      this.#settle(command, { outcome: failure('ENGINE_UNAVAILABLE', error) });
+    const engine = this.#turns.engineOf(session);
+    if ('errorCode' in engine) {
+      this.#settle(command, { outcome: engine });
       return;
     }
-    this.#acceptance.enterLane(command, this.#session);
+    this.#acceptance.enterLane(command, session);
     this.#turns.start(session, engine, command, input);
   }
 
@@ -350,7 +359,7 @@ export class Mailbox implements OpeningOwner {
   #abort(command: Command): void {
     const { steers, followUps } = this.#session!.state!;
     const outcome = { success: true } as const;
-    const victim = this.#turns.command ?? this.#queue.find((waiting) => waiting.contract.turn);
+    const victim = this.#turns.command ?? this.#waiting.queue.find((waiting) => waiting.contract.turn);
     if (victim !== undefined) this.#stop(victim, failure('COMMAND_ABORTED', 'Aborted by the client'));
     const changes = victim !== undefined || steers.length + followUps.length > 0;
     this.#settle(command, changes ? { outcome, facts: [{ type: 'queue.cleared' }] } : { outcome, unchanged: true });
@@ -365,7 +374,7 @@ export class Mailbox implements OpeningOwner {
     this.#turns.interrupt(session, outcome);
     for (const waiting of this.#pending()) {
       if (waiting === command) continue;
-      this.#withdraw(waiting);
+      this.#waiting.withdraw(waiting);
       this.#outcomes.settle(waiting, { outcome }, session);
     }
     this.#gate = 'closed';
@@ -376,20 +385,10 @@ export class Mailbox implements OpeningOwner {
     this.#owner.closed(this);
   }
 
-  #withdraw(command: Command): void {
-    this.#aside.delete(command);
-    for (const waiting of [this.#queue, this.#parked]) {
-      const index = waiting.indexOf(command);
-      if (index >= 0) waiting.splice(index, 1);
-    }
-  }
-
   /** Lets in what waited at the gate, in order; one of them may close it again. */
   #openGate(): void {
     this.#gate = 'open';
-    const parked = this.#parked;
-    this.#parked = [];
-    for (const command of parked) {
+    for (const command of this.#waiting.unpark()) {
       if (command.outcome !== undefined) continue;
       if (this.#is('open')) this.#dispatch(command);
       else if (this.#is('closed')) this.#owner.passOn(command);

@@ -56,6 +56,13 @@ export class Turns {
     return failure('MAILBOX_FULL', `Too many messages wait for the next turn (max ${queuedMessagesMax})`);
   }
 
+  /** The engine that the session was made for, if this server has it. */
+  engineOf(session: Session): Engine | Failure {
+    const kind = session.state!.engine;
+    const missing = `The engine '${kind}' of this session is not part of this server`;
+    return this.#runtime.engines.get(kind) ?? failure('ENGINE_UNAVAILABLE', missing);
+  }
+
   /** Records the start. The engine is called when that is durable. */
   start(session: Session, engine: Engine, command: Command, input: Json): void {
     const { steers, followUps } = session.state!;

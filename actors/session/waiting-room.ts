@@ -1,0 +1,37 @@
+/**
+ * Where commands of a mailbox wait: in the work lane's queue, aside for an answer from elsewhere, or parked at the gate.
+ */
+import type { Command } from '../command.ts';
+
+export class WaitingRoom {
+  /** Work, in order. */
+  readonly queue: Command[] = [];
+  /** Control and reads that wait for a dependency or for the journal. */
+  readonly aside = new Set<Command>();
+  /** Everything that came while the gate was shut, in order of admission. */
+  parked: Command[] = [];
+
+  get size(): number {
+    return this.queue.length + this.aside.size + this.parked.length;
+  }
+
+  /** All that wait, work first. */
+  all(): Command[] {
+    return [...this.queue, ...this.aside, ...this.parked];
+  }
+
+  withdraw(command: Command): void {
+    this.aside.delete(command);
+    for (const waiting of [this.queue, this.parked]) {
+      const index = waiting.indexOf(command);
+      if (index >= 0) waiting.splice(index, 1);
+    }
+  }
+
+  /** Takes out what waited at the gate. */
+  unpark(): Command[] {
+    const parked = this.parked;
+    this.parked = [];
+    return parked;
+  }
+}
