@@ -7,9 +7,8 @@
 import type { Database, Statement } from 'better-sqlite3';
 import type { EntryKind } from '../../actors/entry.ts';
 import { chainHash, genesis } from './chain.ts';
-import { commandText, isUtf8 } from './entry.ts';
+import { isUtf8 } from './entry.ts';
 import type { EntryRecord } from './entry.ts';
-import { fingerprint } from './fingerprint.ts';
 import { SqliteLanes } from './sqlite-lanes.ts';
 import { HASH_CHARS, packRecords, unpack } from './sqlite-wire.ts';
 import type { PackedPage, PackedRecords, ScanRange } from './sqlite-wire.ts';
@@ -62,7 +61,7 @@ export class SqliteEntries {
     this.#lanes = new SqliteLanes(database);
     this.#begin = database.prepare('BEGIN IMMEDIATE');
     this.#commit = database.prepare('COMMIT');
-    this.#insert = database.prepare('INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, unhex(?), unhex(?))');
+    this.#insert = database.prepare('INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, unhex(?), NULL)');
     this.#newest = database.prepare<[], number>('SELECT coalesce(max("offset"), 0) FROM entries').pluck();
     const place = 'SELECT lane_seq, lower(hex(hash)) FROM entries WHERE "offset" = ?';
     this.#place = database.prepare<[number], [number, string]>(place).raw();
@@ -139,10 +138,8 @@ export class SqliteEntries {
       );
     }
     const hash = chainHash(head.hash, record);
-    const command = commandText(record.content);
-    const print = command === undefined ? null : fingerprint(command);
     const { at, version, kind, meta, content } = record;
-    this.#insert.run(offset, head.id, laneSeq, at, version, kind, meta, content, hash, print);
+    this.#insert.run(offset, head.id, laneSeq, at, version, kind, meta, content, hash);
     this.#offset = offset;
     this.#lanes.place(head.id, offset);
     this.#remember(lane, { id: head.id, laneSeq, hash });

@@ -16,8 +16,9 @@ export const APPLICATION_ID = 0x54727065;
 export const SCHEMA_VERSION = 1;
 
 /**
- * `version` is the form of the record (see entry.ts). `hash` chains a lane, `fingerprint` is there for entries that carry a
- * command. `places` is the index by lane; it may be behind (see sqlite-lanes.ts).
+ * `version` is the form of the record (see entry.ts). `hash` chains a lane. `fingerprint` is for entries whose content does
+ * not carry the command as it was received any more: of all others it is taken from there when somebody asks, because hardly
+ * anyone does. `places` is the index by lane; it may be behind (see sqlite-lanes.ts).
  */
 const SCHEMA = `
   CREATE TABLE lanes (

@@ -9,6 +9,7 @@ import type { Entry } from '../../actors/entry.ts';
 import { JournalRefused } from '../../actors/ports.ts';
 import type { Journal, JournalHead, StoredEntry } from '../../actors/ports.ts';
 import { decode } from './entry.ts';
+import { fingerprint } from './fingerprint.ts';
 import { JournalThread } from './sqlite-thread.ts';
 import { HASH_CHARS, unpack } from './sqlite-wire.ts';
 import type { PackedPage } from './sqlite-wire.ts';
@@ -86,8 +87,21 @@ function storedEntries(page: PackedPage): StoredEntry[] {
   return unpack(page).map((record, index) => {
     const at = index * 2 * HASH_CHARS;
     const hash = page.hashes.slice(at, at + HASH_CHARS);
-    const fingerprint = page.hashes.slice(at + HASH_CHARS, at + 2 * HASH_CHARS);
+    const kept = page.hashes.slice(at + HASH_CHARS, at + 2 * HASH_CHARS);
     const entry = decode(record);
-    return fingerprint.startsWith(' ') ? { entry, hash } : { entry, hash, fingerprint };
+    return kept.startsWith(' ') ? fingerprinted(entry, hash) : { entry, hash, fingerprint: kept };
   });
+}
+
+/** The fingerprint of a command costs more than reading its entry, and is computed for the one that asks. */
+function fingerprinted(entry: Entry, hash: string): StoredEntry {
+  const { content } = entry;
+  if (!('command' in content)) return { entry, hash };
+  return {
+    entry,
+    hash,
+    get fingerprint() {
+      return fingerprint(content.command);
+    },
+  };
 }
