@@ -269,23 +269,17 @@ export class Mailbox implements OpeningOwner {
   #act(command: Command, decision: Decision): void {
     switch (decision.do) {
       case 'settle':
-        this.#settle(command, decision);
-        return;
+        return this.#settle(command, decision);
       case 'consult':
-        this.#consult(command, decision);
-        return;
+        return this.#consult(command, decision);
       case 'open':
-        this.#open(command, decision);
-        return;
+        return this.#open(command, decision);
       case 'turn':
-        this.#startTurn(command, decision.input);
-        return;
+        return this.#startTurn(command, decision.input);
       case 'interrupt':
-        this.#abort(command);
-        return;
+        return this.#abort(command);
       case 'close':
-        this.#close(command, decision.reason, decision.data);
-        return;
+        return this.#close(command, decision.reason, decision.data);
       default:
         decision satisfies never;
     }
@@ -294,10 +288,7 @@ export class Mailbox implements OpeningOwner {
   #settle(command: Command, verdict: Verdict): void {
     const session = this.#session?.state === undefined ? undefined : this.#session;
     const surplus = reserveSubscription(command, verdict, this.id, this.#runtime.limits.subscriptionsMax);
-    if (surplus !== undefined) {
-      this.#outcomes.settle(command, { outcome: surplus }, session);
-      return;
-    }
+    if (surplus !== undefined) return this.#outcomes.settle(command, { outcome: surplus }, session);
     const message = verdict.facts?.find((fact) => fact.type === 'message.queued');
     if (session === undefined || message === undefined) {
       this.#outcomes.settle(command, verdict, session);
@@ -319,10 +310,7 @@ export class Mailbox implements OpeningOwner {
 
   #open(command: Command, decision: OpenDecision): void {
     const engine = findEngine(this.#runtime, decision, this.id, this.#session, this.#owner.sessionCount);
-    if ('errorCode' in engine) {
-      this.#settle(command, { outcome: engine });
-      return;
-    }
+    if ('errorCode' in engine) return this.#settle(command, { outcome: engine });
     this.#gate = 'opening';
     this.#opening = new Opening(this.#runtime, this.#outcomes, this, engine, command, decision);
     this.#opening.begin();
@@ -331,10 +319,7 @@ export class Mailbox implements OpeningOwner {
   #startTurn(command: Command, input: Json): void {
     const session = this.#session!;
     const engine = this.#turns.engineOf(session);
-    if ('errorCode' in engine) {
-      this.#settle(command, { outcome: engine });
-      return;
-    }
+    if ('errorCode' in engine) return this.#settle(command, { outcome: engine });
     this.#acceptance.enterLane(command, session);
     this.#turns.start(session, engine, command, input);
   }
