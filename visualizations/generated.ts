@@ -3,8 +3,10 @@
  *
  * The texts depend on the charts and tables alone, not on time, place or order of files: fresh files stay as they are.
  */
+import { readFile } from 'node:fs/promises';
 import { format, resolveConfig } from 'prettier';
 import { LAYERS } from '../.config/layers.ts';
+import { errorTable } from '../src/protocol/errors.ts';
 import { models } from '../src/testing/models.ts';
 import { transitionTable } from '../src/testing/transition-table.ts';
 import { diagramOf } from './diagram.ts';
@@ -30,7 +32,14 @@ export async function generatedFiles(): Promise<ReadonlyMap<string, string>> {
   }
   files.set('visualizations/layers.mmd', layersMermaid(LAYERS));
   files.set('visualizations/README.md', indexPage(Object.values(models)));
+  files.set('docs/ERRORS.md', await withErrorTable('docs/ERRORS.md'));
   return files;
+}
+
+/** A page that people wrote around the table of errors: the table is replaced, the rest stays. */
+async function withErrorTable(path: string): Promise<string> {
+  const page = await readFile(new URL(`../${path}`, import.meta.url), 'utf8');
+  return page.replace(/^\|[^]*\|$/m, errorTable().trimEnd());
 }
 
 /** As the check of the layout wants it. The functions that map data are left out: a chart's names say what they belong to. */
