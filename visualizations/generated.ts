@@ -36,10 +36,10 @@ export async function generatedFiles(): Promise<ReadonlyMap<string, string>> {
   return files;
 }
 
-/** A page that people wrote around the table of errors: the table is replaced, the rest stays. */
+/** A page that people wrote around the table of errors: that table, the first one, is replaced, the rest stays. */
 async function withErrorTable(path: string): Promise<string> {
   const page = await readFile(new URL(`../${path}`, import.meta.url), 'utf8');
-  return page.replace(/^\|[^]*\|$/m, errorTable().trimEnd());
+  return page.replace(/(?:^\|.*\n)+/m, `${errorTable().trimEnd()}\n`);
 }
 
 /** As the check of the layout wants it. The functions that map data are left out: a chart's names say what they belong to. */
