@@ -52,7 +52,7 @@ export const errors = {
     retry: 'never',
   },
   FORBIDDEN: {
-    meaning: 'The principal lacks the scope that the command needs.',
+    meaning: 'The principal lacks the scope that the command needs, or the Host or Origin of the request is foreign.',
     action: 'Ask the operator for the scope that `details.scope` names.',
     retry: 'never',
   },
@@ -207,7 +207,8 @@ export const errors = {
     retry: 'new id',
   },
   UNSUPPORTED: {
-    meaning: "The session's engine, or this version of the server, cannot do this.",
+    meaning:
+      "The session's engine, or this version of the server, cannot do this; over HTTP: there is nothing at this path.",
     action: 'Look at `capabilities` in `get_state`; the text names what is missing.',
     retry: 'never',
   },
