@@ -80,6 +80,11 @@ function makeDirectory(dir: string): void {
   if (found?.isDirectory()) return;
   if (found !== undefined) throw new JournalRefused(refusals.noDirectory(dir));
   makeDirectory(dirname(dir));
-  mkdirSync(dir, { mode: 0o700 });
+  try {
+    mkdirSync(dir, { mode: 0o700 });
+  } catch (error) {
+    // Another server may have made it meanwhile; the lock decides which of the two goes on.
+    if (!statSync(dir, { throwIfNoEntry: false })?.isDirectory()) throw error;
+  }
   syncDirectory(dirname(dir));
 }

@@ -45,7 +45,7 @@ const SCHEMA = `
 `;
 
 /** Up to here SQLite's own check of the whole file takes less than a tenth of a second. */
-const QUICK_CHECK_BYTES_MAX = 16 * 1024 * 1024;
+const QUICK_CHECK_BYTES_MAX = 64 * 1024 * 1024;
 /** Another program may be writing to the file for a moment, a copy or a check with the sqlite3 shell. */
 const BUSY_TIMEOUT_MS = 5_000;
 const CACHE_KIBIBYTES = 16_384;

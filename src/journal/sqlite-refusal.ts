@@ -7,6 +7,7 @@ const FROM_BACKUP = `restore it from a backup, or ${ELSEWHERE}`;
 export const refusals = {
   inUse: (dir: string) => `${dir} is in use by another server: stop that one, or ${ELSEWHERE}`,
   noDirectory: (dir: string) => `${dir} is not a directory: ${ELSEWHERE}`,
+  unmakable: (dir: string) => `${dir} cannot be made there: ${ELSEWHERE}`,
   foreignDirectory: (dir: string) => `${dir} holds other files and no journal of troupe: ${ELSEWHERE}`,
   notWritable: (path: string) => `${path} is not writable: let this user write to it, or ${ELSEWHERE}`,
   full: (path: string) => `${path} is on a full disk: make room there, or ${ELSEWHERE}`,
@@ -27,6 +28,7 @@ export function refusalOf(path: string, error: unknown): JournalRefused {
 
 function textFor(path: string, code: string, message: string): string {
   if (code === 'ENOTDIR' || code === 'EEXIST') return refusals.noDirectory(path);
+  if (code === 'ENOENT') return refusals.unmakable(path);
   if (['EACCES', 'EPERM', 'EROFS'].includes(code)) return refusals.notWritable(path);
   if (code.startsWith('SQLITE_READONLY') || code.startsWith('SQLITE_CANTOPEN')) return refusals.notWritable(path);
   if (['ENOSPC', 'EDQUOT', 'SQLITE_FULL'].includes(code)) return refusals.full(path);

@@ -114,6 +114,11 @@ export function packedCount({ numbers }: PackedRecords): number {
   return numbers.length / WIDTH;
 }
 
+/** Offset of the last record; there must be one. */
+export function lastOffset({ numbers }: PackedRecords): number {
+  return numbers[numbers.length - WIDTH + 1] as number;
+}
+
 export function unpack({ text, numbers }: PackedRecords): EntryRecord[] {
   const records: EntryRecord[] = [];
   const numberAt = (index: number): number => numbers[index] as number;

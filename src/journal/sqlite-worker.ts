@@ -54,7 +54,8 @@ function serve(port: MessagePort, claim: DirectoryClaim, entries: SqliteEntries)
     try {
       answer(question());
     } catch (error) {
-      answer({ type: 'unread', id, message: (error as Error).message });
+      const message = `${claim.journalPath} cannot be read: ${(error as Error).message}`;
+      answer({ type: 'unread', id, message });
     }
   };
 

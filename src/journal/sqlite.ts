@@ -11,8 +11,8 @@ import type { Journal, JournalHead, StoredEntry } from '../../actors/ports.ts';
 import { decode } from './entry.ts';
 import { fingerprint } from './fingerprint.ts';
 import { JournalThread } from './sqlite-thread.ts';
-import { HASH_CHARS, unpack } from './sqlite-wire.ts';
-import type { PackedPage } from './sqlite-wire.ts';
+import { HASH_CHARS, lastOffset, packedCount, unpack } from './sqlite-wire.ts';
+import type { PackedPage, ScanRange } from './sqlite-wire.ts';
 
 export interface SqliteJournalOptions {
   /** Made if it is missing. */
@@ -28,6 +28,8 @@ class SqliteJournal implements Journal {
   readonly location: string;
   readonly #dataDir: string;
   #thread: JournalThread | undefined;
+  /** The next page of who reads all: the thread reads it while the event loop is busy with the one before. */
+  #ahead: { readonly range: ScanRange; readonly page: Promise<PackedPage> } | undefined;
 
   constructor(dataDir: string) {
     this.#dataDir = dataDir;
@@ -58,8 +60,8 @@ class SqliteJournal implements Journal {
     readonly limit: number;
     readonly lane?: string;
   }): Promise<StoredEntry[]> {
-    const { after, limit, lane } = range;
-    return storedEntries(await this.#open().scan({ after, limit, lane }));
+    const page = await this.#page({ after: range.after, limit: range.limit, lane: range.lane });
+    return storedEntries(page);
   }
 
   async head(lane: string): Promise<number> {
@@ -73,14 +75,38 @@ class SqliteJournal implements Journal {
 
   async close(): Promise<void> {
     const thread = this.#thread;
+    this.#ahead = undefined;
     await thread?.close();
     if (this.#thread === thread) this.#thread = undefined;
+  }
+
+  async #page(range: ScanRange): Promise<PackedPage> {
+    const thread = this.#open();
+    const ahead = this.#ahead;
+    this.#ahead = undefined;
+    let page = sameRange(ahead?.range, range) ? await ahead?.page : undefined;
+    // Read ahead, the end is the end of then: something may have been appended since.
+    if (page === undefined || packedCount(page) === 0) page = await thread.scan(range);
+    const count = packedCount(page);
+    // A page that is not empty and shorter than asked for was cut, or is the last one: whoever reads all comes back.
+    if (count > 0 && count < range.limit) this.#readAhead(thread, { ...range, after: lastOffset(page) });
+    return page;
+  }
+
+  #readAhead(thread: JournalThread, range: ScanRange): void {
+    const page = thread.scan(range);
+    page.catch(() => undefined);
+    this.#ahead = { range, page };
   }
 
   #open(): JournalThread {
     if (this.#thread === undefined) throw new Error('the journal is not open');
     return this.#thread;
   }
+}
+
+function sameRange(a: ScanRange | undefined, b: ScanRange): boolean {
+  return a?.after === b.after && a.limit === b.limit && a.lane === b.lane;
 }
 
 function storedEntries(page: PackedPage): StoredEntry[] {

@@ -2,8 +2,8 @@
  * What the SQLite journal costs: `node test/bench/journal.ts`. Not a test, nothing passes or fails here.
  *
  * The event loop's own share is what matters most: it is processor time that no other session gets. It is measured as the
- * time inside `append`; the processor time of the whole process, both threads, stands beside it. A calibration row tells how
- * fast the machine was meanwhile, because it may be shared.
+ * processor time of that thread, the few calls of this file included; that of the whole process stands beside it. The first
+ * rows tell how fast the machine was meanwhile, because it may be shared.
  */
 import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -46,10 +46,16 @@ function settled(offset: number): Entry {
   };
 }
 
-/** Microseconds of processor time, all threads. */
-function processor(): number {
-  const { user, system } = process.cpuUsage();
-  return user + system;
+/** Microseconds of processor time so far: of all threads, and of the event loop. */
+function processor(): { readonly all: number; readonly loop: number } {
+  const [all, loop] = [process.cpuUsage(), process.threadCpuUsage()];
+  return { all: all.user + all.system, loop: loop.user + loop.system };
+}
+
+/** The same, for each of `count`, since `before`. */
+function processorSince(before: ReturnType<typeof processor>, count: number): [loop: number, all: number] {
+  const now = processor();
+  return [(now.loop - before.loop) / count, (now.all - before.all) / count];
 }
 
 function percentile(sorted: readonly number[], part: number): number {
@@ -60,8 +66,7 @@ let written = 0;
 
 interface Run {
   readonly seconds: number;
-  readonly loopMicros: number;
-  readonly allMicros: number;
+  readonly micros: [loop: number, all: number];
   readonly latencies: number[];
 }
 
@@ -71,8 +76,7 @@ function appendAll(target: Journal, outstanding: number, total: number): Promise
   const batch = Math.min(outstanding, BATCH);
   const latencies: number[] = [];
   const startedAt = performance.now();
-  const processorBefore = processor();
-  let loopMs = 0;
+  const before = processor();
   let handed = 0;
   let committed = 0;
   return new Promise((resolve, reject) => {
@@ -87,16 +91,10 @@ function appendAll(target: Journal, outstanding: number, total: number): Promise
         if (handed < total) hand();
         else if (committed === total) {
           const seconds = (performance.now() - startedAt) / 1_000;
-          const allMicros = (processor() - processorBefore) / total;
-          resolve({
-            seconds,
-            loopMicros: (loopMs * 1_000) / total,
-            allMicros,
-            latencies: latencies.sort((a, b) => a - b),
-          });
+          const micros = processorSince(before, total);
+          resolve({ seconds, micros, latencies: latencies.sort((a, b) => a - b) });
         }
       });
-      loopMs += performance.now() - from;
     };
     for (let batches = Math.max(1, outstanding / batch); batches > 0; batches -= 1) hand();
   });
@@ -121,12 +119,12 @@ function each(count: number, work: (index: number) => void): number {
   for (let index = 0; index < count; index += 1) work(index);
   const before = processor();
   for (let index = 0; index < count; index += 1) work(index);
-  return (processor() - before) / count;
+  return processorSince(before, count)[0];
 }
 
 function row(name: string, ...columns: (string | number)[]): void {
   const cells = columns.map((cell) =>
-    (typeof cell === 'number' ? cell.toFixed(cell < 100 ? 2 : 0) : cell).padStart(12),
+    (typeof cell === 'number' ? cell.toFixed(cell < 100 ? 2 : 0) : cell).padStart(13),
   );
   console.log(name.padEnd(26) + cells.join(''));
 }
@@ -145,7 +143,7 @@ try {
   console.log();
 
   await journal.open();
-  row('append, outstanding', 'entries/s', 'p50 ms', 'p99 ms', 'loop us', 'processor us');
+  row('append, outstanding', 'entries/s', 'p50 ms', 'p99 ms', 'loop us', 'all us');
   const sync = syncs(500);
   row('write + fdatasync', '', percentile(sync, 0.5), percentile(sync, 0.99));
   for (const [outstanding, total] of [
@@ -153,11 +151,8 @@ try {
     [64, 100_000],
     [1_024, 200_000],
   ] as const) {
-    const { seconds, loopMicros, allMicros, latencies } = await appendAll(journal, outstanding, total);
-    row(
-      String(outstanding),
-      ...[total / seconds, percentile(latencies, 0.5), percentile(latencies, 0.99), loopMicros, allMicros],
-    );
+    const { seconds, micros, latencies } = await appendAll(journal, outstanding, total);
+    row(String(outstanding), ...[total / seconds, percentile(latencies, 0.5), percentile(latencies, 0.99), ...micros]);
   }
   console.log();
 
@@ -168,8 +163,8 @@ try {
   for (; rows.length > 0; rows = await journal.scan({ after: read, limit: 4_096 })) {
     read = rows[rows.length - 1]?.entry.offset ?? read;
   }
-  row('scan', 'entries/s', 'processor us');
-  row('all of it, in pages', read / ((performance.now() - startedAt) / 1_000), (processor() - before) / read);
+  row('scan', 'entries/s', 'loop us', 'all us');
+  row('all of it, in pages', read / ((performance.now() - startedAt) / 1_000), ...processorSince(before, read));
 } finally {
   await journal.close();
   rmSync(dir, { recursive: true, force: true });

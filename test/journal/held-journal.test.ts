@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createMemoryJournal } from '../../src/journal/memory.ts';
-import { commit, everything } from '../../src/testing/conformance/journal.ts';
+import { commit, everything } from '../../src/testing/journal-under-test.ts';
 import { EntrySource } from '../../src/testing/entry-source.ts';
 import { createHeldJournal } from '../../src/testing/held-journal.ts';
 import type { HeldJournal } from '../../src/testing/held-journal.ts';

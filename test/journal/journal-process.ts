@@ -6,7 +6,7 @@
  */
 import { JournalRefused } from '../../actors/ports.ts';
 import { createSqliteJournal } from '../../src/journal/sqlite.ts';
-import { commit, everything } from '../../src/testing/conformance/journal.ts';
+import { commit, everything } from '../../src/testing/journal-under-test.ts';
 import { EntrySource } from '../../src/testing/entry-source.ts';
 
 const LANES = Array.from({ length: 20 }, (_, index) => `session:s${index}`);

@@ -4,8 +4,8 @@ import { describe, expect, it } from 'vitest';
 import type { Entry, EntryDraft } from '../../actors/entry.ts';
 import type { Journal } from '../../actors/ports.ts';
 import { chainOffence } from '../../src/testing/chain-offence.ts';
-import { commit, everything, onFreshData } from '../../src/testing/conformance/journal.ts';
-import type { JournalSuite } from '../../src/testing/conformance/journal.ts';
+import { commit, everything, onFreshData } from '../../src/testing/journal-under-test.ts';
+import type { JournalSuite } from '../../src/testing/journal-under-test.ts';
 import { EntrySource } from '../../src/testing/entry-source.ts';
 import { arbitraryDraft } from './arbitrary-entry.ts';
 

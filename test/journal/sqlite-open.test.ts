@@ -18,7 +18,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { JournalRefused } from '../../actors/ports.ts';
 import { createSqliteJournal } from '../../src/journal/sqlite.ts';
-import { commit } from '../../src/testing/conformance/journal.ts';
+import { commit } from '../../src/testing/journal-under-test.ts';
 import { EntrySource } from '../../src/testing/entry-source.ts';
 import { JOURNAL_PROCESS, startProcess } from './started.ts';
 
@@ -113,9 +113,16 @@ describe('a directory that is refused, and left as it was:', () => {
   });
 
   it('a path below a file', async () => {
-    writeFileSync(dataDir, 'I am a file');
-    dataDir = join(dataDir, 'below');
-    await expectRefusal(`${dataDir} is not a directory: ${ELSEWHERE}`);
+    const blocking = dataDir;
+    writeFileSync(blocking, 'I am a file');
+    dataDir = join(blocking, 'a', 'b');
+    await expectRefusal(`${blocking} is not a directory: ${ELSEWHERE}`);
+  });
+
+  it('a path where no directory can be made', async () => {
+    // Where there is no such file system, its name can't be made either.
+    dataDir = '/proc/troupe/data';
+    expect(await refusal()).toMatch(/^\/proc\/troupe\/data (cannot be made there|is not writable): /);
   });
 
   it.each(['notes.txt', 'lock', 'other.db'])('somebody else’s, which holds %s', async (name) => {
@@ -124,17 +131,27 @@ describe('a directory that is refused, and left as it was:', () => {
     await expectRefusal(`${dataDir} holds other files and no journal of troupe: ${ELSEWHERE}`);
   });
 
-  it('one that this user must not write to', async () => {
-    mkdirSync(dataDir);
+  it.each([
+    ['empty', async () => mkdirSync(dataDir)],
+    ['with a journal', () => makeJournal()],
+  ])('one that this user must not write to, %s', async (_what, prepare) => {
+    await prepare();
     chmodSync(dataDir, 0o500);
-    // Nothing is forbidden to root, unless it gives up the right to ignore modes.
-    const asUser = process.getuid?.() === 0 ? ['setpriv', '--bounding-set=-dac_override,-dac_read_search', '--'] : [];
-    const [command = '', ...args] = [...asUser, process.execPath, JOURNAL_PROCESS, dataDir, 'open'];
-    const lines = await startProcess(command, args).ended;
-    expect(lines).toEqual([`refused ${dataDir} is not writable: let this user write to it, or ${ELSEWHERE}`]);
-    expect(readdirSync(dataDir)).toEqual([]);
+    const before = everythingIn(folder);
+    expect(await linesAsUser()).toEqual([
+      `refused ${dataDir} is not writable: let this user write to it, or ${ELSEWHERE}`,
+    ]);
+    expect(everythingIn(folder)).toEqual(before);
   });
 });
+
+/** What a process says that opens the directory and has to respect modes. */
+async function linesAsUser(): Promise<readonly string[]> {
+  // Nothing is forbidden to root, unless it gives up the right to ignore modes.
+  const asUser = process.getuid?.() === 0 ? ['setpriv', '--bounding-set=-dac_override,-dac_read_search', '--'] : [];
+  const [command = '', ...args] = [...asUser, process.execPath, JOURNAL_PROCESS, dataDir, 'open'];
+  return startProcess(command, args).ended;
+}
 
 describe('a journal.db that is refused, and left as it was:', () => {
   it.each([
@@ -145,6 +162,22 @@ describe('a journal.db that is refused, and left as it was:', () => {
     mkdirSync(dataDir);
     writeFileSync(file, bytes);
     await expectRefusal(`${file} is not an SQLite database: ${FROM_BACKUP}`);
+  });
+
+  it('empty, beside a lock', async () => {
+    mkdirSync(dataDir);
+    for (const name of ['journal.db', 'lock']) writeFileSync(join(dataDir, name), '');
+    await expectRefusal(`${file} is not an SQLite database: ${FROM_BACKUP}`);
+  });
+
+  it('one that this user must not write to', async () => {
+    await makeJournal();
+    chmodSync(file, 0o400);
+    const before = everythingIn(folder);
+    expect(await linesAsUser()).toEqual([
+      `refused ${file} is not writable: let this user write to it, or ${ELSEWHERE}`,
+    ]);
+    expect(everythingIn(folder)).toEqual(before);
   });
 
   it('the database of another program', async () => {

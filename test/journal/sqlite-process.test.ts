@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { JournalRefused } from '../../actors/ports.ts';
 import { createSqliteJournal } from '../../src/journal/sqlite.ts';
 import { chainOffence } from '../../src/testing/chain-offence.ts';
-import { commit, everything } from '../../src/testing/conformance/journal.ts';
+import { commit, everything } from '../../src/testing/journal-under-test.ts';
 import { EntrySource } from '../../src/testing/entry-source.ts';
 import { JOURNAL_PROCESS, startProcess } from './started.ts';
 import type { Started } from './started.ts';

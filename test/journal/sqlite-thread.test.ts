@@ -6,7 +6,7 @@ import type { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Journal } from '../../actors/ports.ts';
 import { createSqliteJournal } from '../../src/journal/sqlite.ts';
-import { commit, everything } from '../../src/testing/conformance/journal.ts';
+import { commit, everything } from '../../src/testing/journal-under-test.ts';
 import { EntrySource } from '../../src/testing/entry-source.ts';
 
 let folder: string;
