@@ -23,12 +23,21 @@ export function admissionRefusal(
   if (contract.journalled && !writer.writable) {
     return failure('JOURNAL_UNAVAILABLE', 'The journal can not be written; nothing can be changed now');
   }
-  if (contract.lane !== 'control' && connection.pending >= limits.pendingMax) {
-    return failure('TOO_MANY_PENDING', `Too many pending commands for this connection (max ${limits.pendingMax})`);
-  }
+  const pending = pendingRefusal(runtime, parsed, connection);
+  if (pending !== undefined) return pending;
   const depends = frame.dependsOn !== undefined && frame.dependsOn.length > 0;
   if (mailbox !== undefined && mailbox.overflows(contract.lane, depends)) {
     return failure('MAILBOX_FULL', `The mailbox of session ${mailbox.id} is full (max ${limits.mailboxDepthMax})`);
   }
   return depends ? dependencyRefusal(deduplication, connection.principal.id, parsed) : undefined;
+}
+
+/** Why one more command of this connection can not wait for its answer, if so. Control is exempt: an abort gets through. */
+export function pendingRefusal(
+  { limits }: Runtime,
+  { contract }: ParsedCommand,
+  connection: Connection,
+): Failure | undefined {
+  if (contract.lane === 'control' || connection.pending < limits.pendingMax) return undefined;
+  return failure('TOO_MANY_PENDING', `Too many pending commands for this connection (max ${limits.pendingMax})`);
 }

@@ -134,9 +134,56 @@ export interface ServerView {
   /** The session's running turn and its unfinished assistant message, for those who attach in the middle. */
   runningTurn(sessionId: string): RunningTurn | undefined;
   readonly recovery: RecoverySummary;
+  readonly live: LiveCounts;
+  readonly activity: ActivityCounts;
+  readonly journal: JournalCounts;
   /** Reasons why the server is not healthy; empty when it is. */
   readonly issues: readonly string[];
   engineCapabilities(kind: string): readonly string[];
+}
+
+/** What is in memory now. Counted when somebody asks. */
+export interface LiveCounts {
+  /** Sessions that exist or are being opened. */
+  readonly sessions: number;
+  readonly mailboxes: number;
+  /** Root actors: sessions, connections, the router, the server. */
+  readonly actors: number;
+  /** Actors below a root: lanes, turns and commands of sessions that work. */
+  readonly children: number;
+  readonly timers: number;
+  readonly connections: number;
+  /** Frames, engine calls and timers that wait for a commit. */
+  readonly held: number;
+  /** Ids and keys by which a command is known. */
+  readonly known: number;
+  /** Journal lanes whose end is at hand. */
+  readonly lanes: number;
+}
+
+/** What happened since the process started. */
+export interface ActivityCounts {
+  readonly admitted: number;
+  /** Work of an earlier boot that was taken back. */
+  readonly requeued: number;
+  /** Outcomes of admitted commands; the failed ones by their code. */
+  readonly succeeded: number;
+  readonly failed: ReadonlyMap<string, number>;
+  /** Commands that were known already and got the outcome of the first one. */
+  readonly replayed: number;
+  /** Frames that were not admitted, by code. */
+  readonly refused: ReadonlyMap<string, number>;
+  readonly connectionsRefused: number;
+}
+
+export interface JournalCounts {
+  /** Offset of the newest entry, durable or not. */
+  readonly offset: number;
+  /** Entries and batches since the process started; `durable` of the batches are committed. */
+  readonly entries: number;
+  readonly batches: number;
+  readonly durable: number;
+  readonly writable: boolean;
 }
 
 /** `text` is what no `message_end` has closed yet, cut at `limits.partialTextBytesMax`. */
@@ -189,6 +236,8 @@ export type CommandContract = SessionCommandContract | ServerCommandContract;
 export interface SessionCommandContract extends ContractBase {
   /** `opens`: runs on an absent session (create). `session`: needs one. */
   readonly target: 'session' | 'opens';
+  /** It ends its session: a retry comes when that is gone, so its keys are unique per principal, as a server command's. */
+  readonly endsSession?: boolean;
   /** Pure. Called at the lane's head; `session` is absent only for `opens`. */
   decide(frame: CommandFrame, session: SessionView | undefined, server: ServerView): Decision;
 }

@@ -11,7 +11,7 @@ import type { Connection } from './connection.ts';
 import { SERVER_LANE } from './entry.ts';
 import type { CommandFinished, CommandSettled, EntryDraft, EntryKind } from './entry.ts';
 import type { ConnectionEffect, Failure, Json, Outcome } from './message.ts';
-import type { ParsedCommand } from './ports.ts';
+import type { CommandRef, ParsedCommand } from './ports.ts';
 import type { Runtime } from './runtime.ts';
 import type { SessionEvent, SessionFact } from './session/event.ts';
 import type { Session } from './session/session.ts';
@@ -38,7 +38,10 @@ type Draft<E> = { -readonly [K in keyof E]?: E[K] };
 export class Outcomes {
   /** Called after an outcome was told; set while someone waits for the last one. */
   onTold: (() => void) | undefined;
+  /** Makes the ids of commands without one unique across restarts. */
+  boot = 0;
   readonly #runtime: Runtime;
+  #nameless = 0;
 
   constructor(runtime: Runtime) {
     this.#runtime = runtime;
@@ -50,6 +53,9 @@ export class Outcomes {
     const { outcome } = verdict;
     const { contract } = command;
     command.outcome = outcome;
+    const { counters } = this.#runtime;
+    if (outcome.success) counters.succeeded += 1;
+    else counters.countFailed(outcome.errorCode);
     command.timer?.cancel();
     command.timer = undefined;
     command.dependencyTimer?.cancel();
@@ -75,16 +81,10 @@ export class Outcomes {
 
   /** Refuses a frame that is a command but was not admitted: not stored, and nothing but `command_finished` is shown. */
   refuse(connection: Connection, parsed: ParsedCommand, refusal: Failure, lifecycle: boolean): void {
-    const { frames, subscriptions } = this.#runtime;
+    const { counters, frames, subscriptions } = this.#runtime;
     const { contract, frame } = parsed;
-    const ref = {
-      commandId: frame.id ?? 'anonymous',
-      commandType: contract.type,
-      sessionId: frame.sessionId,
-      dependsOn: frame.dependsOn,
-      ifSessionVersion: frame.ifSessionVersion,
-      idempotencyKey: frame.idempotencyKey,
-    };
+    counters.countRefused(refusal.errorCode);
+    const ref = this.#refOf(parsed);
     this.hold(connection, 0, () => {
       if (lifecycle) subscriptions.announceLifecycle(frames.finished(ref, refusal, undefined, false), connection);
       connection.sendResponse(frames.response(contract.type, frame.id, refusal, undefined, false));
@@ -95,22 +95,34 @@ export class Outcomes {
   replay(connection: Connection, parsed: ParsedCommand, known: SettledCommand, outcome: Outcome): void {
     const { frames, subscriptions } = this.#runtime;
     const { contract, frame } = parsed;
+    this.#runtime.counters.replayed += 1;
     const early = frame.respond === 'accepted' && outcome.success && contract.turn;
     const answer: Outcome = early ? { success: true, data: { accepted: true } } : outcome;
-    const ref = {
-      commandId: frame.id ?? 'anonymous',
-      commandType: contract.type,
-      sessionId: frame.sessionId,
-      dependsOn: frame.dependsOn,
-      ifSessionVersion: frame.ifSessionVersion,
-      idempotencyKey: frame.idempotencyKey,
-    };
+    const ref = this.#refOf(parsed);
     // The outcome may have been recorded a moment ago: its answer never leaves before it is durable.
     this.hold(connection, this.#runtime.writer.newestBatch, () => {
       const text = frames.finished(ref, outcome, known.sessionVersion, true);
       subscriptions.announceLifecycle(text, connection);
       connection.sendResponse(frames.response(contract.type, frame.id, answer, known.sessionVersion, true));
     });
+  }
+
+  /** The id of a command whose client gave it none. */
+  nameless(): string {
+    this.#nameless += 1;
+    return `anon:${this.boot}:${this.#nameless}`;
+  }
+
+  /** What a server command calls `sessionId` is a field of its own and may be anything. */
+  #refOf({ contract, frame }: ParsedCommand): CommandRef {
+    return {
+      commandId: frame.id ?? this.nameless(),
+      commandType: contract.type,
+      sessionId: contract.target === 'server' ? undefined : frame.sessionId,
+      dependsOn: frame.dependsOn,
+      ifSessionVersion: frame.ifSessionVersion,
+      idempotencyKey: frame.idempotencyKey,
+    };
   }
 
   /** Answers those who wanted to know only that the turn began; the others go on waiting. */
@@ -234,8 +246,7 @@ export class Outcomes {
 
   #answer(command: Command, waiter: Waiter, outcome: Outcome, version: number | undefined): void {
     const { frames } = this.#runtime;
-    if (waiter.connection === command.origin && !waiter.replayed && command.countsAsPending)
-      command.origin.pending -= 1;
+    if (command.countsAsPending) waiter.connection.pending -= 1;
     waiter.connection.sendResponse(frames.response(command.commandType, waiter.id, outcome, version, waiter.replayed));
   }
 

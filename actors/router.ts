@@ -3,7 +3,7 @@
  * the mailboxes of their sessions. It holds the directory of sessions. State: rebuildable (from the journal).
  */
 import { fromTransition } from 'xstate';
-import { admissionRefusal } from './admission.ts';
+import { admissionRefusal, pendingRefusal } from './admission.ts';
 import { Command } from './command.ts';
 import type { Connection } from './connection.ts';
 import { idKey, isSettled, scopedKey } from './deduplication.ts';
@@ -52,8 +52,6 @@ export class Router implements MailboxOwner {
   readonly #resolved: Command[] = [];
   #depth = 0;
   #admitting = false;
-  #boot = 0;
-  #anonymous = 0;
   #onQuiet: (() => void) | undefined;
 
   constructor(runtime: Runtime) {
@@ -74,7 +72,7 @@ export class Router implements MailboxOwner {
 
   /** From now on commands are admitted. `boot` makes the ids of commands without one unique across restarts. */
   open(boot: number): void {
-    this.#boot = boot;
+    this.outcomes.boot = boot;
     this.#admitting = true;
   }
 
@@ -118,6 +116,7 @@ export class Router implements MailboxOwner {
   /** Recovery: takes work of an earlier boot back, in order of its admission. */
   requeue(commands: readonly Command[]): void {
     const { deduplication } = this.#runtime;
+    this.#runtime.counters.requeued += commands.length;
     for (const command of commands) deduplication.register(keysOf(command), command);
     this.#depth += 1;
     for (const command of commands) {
@@ -203,7 +202,10 @@ export class Router implements MailboxOwner {
 
   /** The same command is on its way: its outcome answers both. */
   #join(command: Command, parsed: ParsedCommand, connection: Connection): void {
+    if (this.#refusesToWait(parsed, connection)) return;
     const early = parsed.frame.respond === 'accepted';
+    if (command.countsAsPending) connection.pending += 1;
+    this.#runtime.counters.replayed += 1;
     command.waiters.push({ connection, id: parsed.frame.id, replayed: true, early });
     if (early && command.started) this.outcomes.answerEarly(command, this.#runtime.writer.newestBatch);
   }
@@ -215,9 +217,18 @@ export class Router implements MailboxOwner {
     this.outcomes.refuse(connection, parsed, failure(byKey ? 'IDEMPOTENCY_CONFLICT' : 'ID_CONFLICT', error), true);
   }
 
-  /** The outcome is no longer at hand: the journal has it. */
+  /** Whoever asks again and has to wait for the answer takes a place like whoever asks for the first time. */
+  #refusesToWait(parsed: ParsedCommand, connection: Connection): boolean {
+    const refusal = pendingRefusal(this.#runtime, parsed, connection);
+    if (refusal !== undefined) this.outcomes.refuse(connection, parsed, refusal, true);
+    return refusal !== undefined;
+  }
+
+  /** The outcome is no longer at hand: the journal has it, as soon as it is durable. */
   #load(parsed: ParsedCommand, connection: Connection, known: SettledCommand, byKey: boolean): void {
-    const { telemetry, journal } = this.#runtime;
+    if (this.#refusesToWait(parsed, connection)) return;
+    const { telemetry, journal, releases, writer } = this.#runtime;
+    connection.pending += 1;
     const loaded = async (): Promise<StoredCommand | undefined> => {
       const end = await journal.read(known.offset);
       if (end?.entry.kind === 'command.settled') return { fingerprint: end.fingerprint, outcome: outcomeOf(end.entry) };
@@ -225,11 +236,15 @@ export class Router implements MailboxOwner {
       const start = await journal.read(end.entry.acceptedOffset);
       return { fingerprint: start?.fingerprint, outcome: outcomeOf(end.entry) };
     };
-    const tell = (stored: StoredCommand | undefined): void =>
+    const tell = (stored: StoredCommand | undefined): void => {
+      connection.pending -= 1;
       this.handle({ type: 'outcome.loaded', parsed, connection, known, byKey, stored });
-    loaded().then(tell, (error: unknown) => {
-      telemetry.observe({ level: 'error', message: 'stored outcome could not be read', error: String(error) });
-      tell(undefined);
+    };
+    releases.hold(writer.newestBatch, () => {
+      loaded().then(tell, (error: unknown) => {
+        telemetry.observe({ level: 'error', message: 'stored outcome could not be read', error: String(error) });
+        tell(undefined);
+      });
     });
   }
 
@@ -248,18 +263,20 @@ export class Router implements MailboxOwner {
   #admit(parsed: ParsedCommand, connection: Connection): void {
     const { clock, deduplication, ids } = this.#runtime;
     const { contract, frame } = parsed;
-    const existing = frame.sessionId === undefined ? undefined : this.#mailboxes.get(frame.sessionId);
+    const atServer = contract.target === 'server';
+    const named = atServer ? undefined : frame.sessionId;
+    const existing = atServer ? this.#server : named === undefined ? undefined : this.#mailboxes.get(named);
     const refusal = admissionRefusal(this.#runtime, parsed, connection, existing);
     if (refusal !== undefined) {
       this.outcomes.refuse(connection, parsed, refusal, true);
       return;
     }
-    this.#anonymous += 1;
-    const sessionId = frame.sessionId ?? (contract.target === 'opens' ? ids.sessionId() : undefined);
+    this.#runtime.counters.admitted += 1;
+    const sessionId = named ?? (contract.target === 'opens' ? ids.sessionId() : undefined);
     const command = new Command(
       parsed,
       {
-        commandId: frame.id ?? `anon:${this.#boot}:${this.#anonymous}`,
+        commandId: frame.id ?? this.outcomes.nameless(),
         explicitId: frame.id !== undefined,
         sessionId,
         keyScope: frame.idempotencyKey === undefined ? undefined : this.#keyScope(parsed),
@@ -274,14 +291,15 @@ export class Router implements MailboxOwner {
     if (frame.dependsOn !== undefined && frame.dependsOn.length > 0) {
       tie(deduplication, command, frame.dependsOn, () => this.#resolve(command));
     }
-    if (contract.target === 'server') this.#server.admit(command);
+    if (atServer) this.#server.admit(command);
     else this.mailbox(sessionId ?? '').admit(command);
   }
 
-  /** A key of a session command is unique in its session's incarnation; creating one is a matter of the server. */
+  /** A key of a session command is unique in its session's incarnation; making and ending one is a matter of the server. */
   #keyScope(parsed: ParsedCommand): string {
     const { contract, frame } = parsed;
-    if (contract.target !== 'session' || frame.sessionId === undefined) return SERVER_SCOPE;
+    if (contract.target !== 'session' || contract.endsSession === true) return SERVER_SCOPE;
+    if (frame.sessionId === undefined) return SERVER_SCOPE;
     const mailbox = this.#mailboxes.get(frame.sessionId);
     return mailbox === undefined ? `absent:${frame.sessionId}` : mailbox.epoch;
   }

@@ -43,6 +43,8 @@ interface CommandSpec<Fields extends z.ZodRawShape> {
 interface SessionCommandSpec<Fields extends z.ZodRawShape> extends CommandSpec<Fields> {
   /** Default false: settled in one step. */
   readonly turn?: boolean;
+  /** Default false. */
+  readonly endsSession?: boolean;
   decide(frame: Frame<Fields>, session: SessionView, server: ServerView): Decision;
 }
 
@@ -59,6 +61,7 @@ export function sessionCommand<Fields extends z.ZodRawShape>(spec: SessionComman
   return {
     ...common(spec),
     turn: spec.turn ?? false,
+    endsSession: spec.endsSession ?? false,
     target: 'session',
     decide: (frame, session, server) => spec.decide(frame as Frame<Fields>, session!, server),
   };

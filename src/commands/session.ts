@@ -79,6 +79,7 @@ export const deleteSession = sessionCommand({
   type: 'delete_session',
   scope: 'drive',
   lane: 'control',
+  endsSession: true,
   fields: envelopes.deletion,
   decide: () => ({ do: 'close', reason: 'deleted', data: { deleted: true } }),
 });

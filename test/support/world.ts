@@ -163,13 +163,20 @@ export function createWorld(options: WorldOptions = {}) {
     return started;
   };
 
+  /** Stops in order. */
+  const stop = async (): Promise<void> => {
+    const stopped = system.drain();
+    await settle();
+    await stopped;
+  };
+
   const advance = async (ms: number): Promise<void> => {
     await settle();
     await clock.advanceAsync(ms);
     await settle();
   };
 
-  return { clock, store, journal, system, observations, fatal, settle, connect, start, advance };
+  return { clock, store, journal, system, observations, fatal, settle, connect, start, stop, advance };
 }
 
 export type World = ReturnType<typeof createWorld>;
