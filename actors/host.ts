@@ -9,7 +9,7 @@
  * events of its whole system, and spawning copies the parent's children, so one shared system would grow quadratic.
  */
 import { createActor } from 'xstate';
-import type { Actor, AnyActorLogic, AnyStateMachine, InputFrom, InspectionEvent } from 'xstate';
+import type { Actor, AnyActorLogic, AnyActorRef, AnyStateMachine, InputFrom, InspectionEvent } from 'xstate';
 import { effectName } from '../machines/effect.ts';
 import type { Clock } from './ports.ts';
 
@@ -35,6 +35,13 @@ export class Host {
   /** Number of root actors that are running. */
   get rootCount(): number {
     return this.#roots.size;
+  }
+
+  /** Actors below the roots. Looks at every root: for those who ask now and then. */
+  countChildren(): number {
+    let count = 0;
+    for (const root of this.#roots) count += childrenOf(root);
+    return count;
   }
 
   /** Creates and starts a root actor. The intents of its initial state go to the open outbox. */
@@ -111,6 +118,16 @@ export class Host {
 
 function isMachine(logic: unknown): logic is AnyStateMachine {
   return typeof logic === 'object' && logic !== null && 'provide' in logic;
+}
+
+function childrenOf(actor: AnyActorRef): number {
+  const { children } = actor.getSnapshot() as { children?: Record<string, AnyActorRef | undefined> };
+  let count = 0;
+  for (const id in children) {
+    const child = children[id];
+    if (child !== undefined) count += 1 + childrenOf(child);
+  }
+  return count;
 }
 
 /** An inspector that throws is its own problem, never the actor's. */

@@ -17,6 +17,7 @@ export class JournalWriter {
   /** Last laneSeq of every journal lane that is in use. */
   readonly #lanes = new Map<string, number>();
   #offset = 0;
+  #resumedAt = 0;
   #open: Entry[] = [];
   #openBatch = 1;
   #underWay = 0;
@@ -42,6 +43,16 @@ export class JournalWriter {
     return this.#open.length > 0 ? this.#openBatch : this.#openBatch - 1;
   }
 
+  /** Offset of the newest entry, durable or not. */
+  get offset(): number {
+    return this.#offset;
+  }
+
+  /** Entries that were recorded since `resume`. */
+  get entryCount(): number {
+    return this.#offset - this.#resumedAt;
+  }
+
   get laneCount(): number {
     return this.#lanes.size;
   }
@@ -49,6 +60,7 @@ export class JournalWriter {
   /** Continues behind what the journal holds. */
   resume(offset: number, lanes: Iterable<readonly [string, number]>): void {
     this.#offset = offset;
+    this.#resumedAt = offset;
     for (const [lane, laneSeq] of lanes) this.#lanes.set(lane, laneSeq);
   }
 

@@ -1,4 +1,5 @@
 /** What the parts of the runtime share. One per server; made in `system.ts`. */
+import type { Counters } from './counters.ts';
 import type { Deduplication } from './deduplication.ts';
 import type { Host } from './host.ts';
 import type { JournalWriter } from './journal-writer.ts';
@@ -28,6 +29,7 @@ export interface Runtime {
   readonly writer: JournalWriter;
   readonly deduplication: Deduplication;
   readonly subscriptions: Subscriptions;
+  readonly counters: Counters;
   readonly server: ServerView;
   /** Shows a step of a command's life to inspectors; unset while there are none. */
   onCommandStep: ((command: Command, step: CommandEvent['type']) => void) | undefined;

@@ -8,13 +8,14 @@ import { serverMachine } from '../machines/server.ts';
 import type { Command } from './command.ts';
 import { Connection } from './connection.ts';
 import type { ConnectionOwner } from './connection.ts';
+import { Counters } from './counters.ts';
 import { Deduplication } from './deduplication.ts';
 import { SERVER_LANE } from './entry.ts';
 import { Host } from './host.ts';
 import type { Inspector } from './host.ts';
 import { JournalWriter } from './journal-writer.ts';
 import type { Limits } from './limits.ts';
-import type { Json, Principal, RecoverySummary, ServerView } from './message.ts';
+import type { Json, LiveCounts, Principal, RecoverySummary, ServerView } from './message.ts';
 import type { Clock, Engine, Frames, Ids, Intake, Journal, Outlet, Peer, Reception, Telemetry } from './ports.ts';
 import { Recovery } from './recovery.ts';
 import { ReleaseQueue } from './release-queue.ts';
@@ -70,9 +71,7 @@ export interface System extends Reception {
   observeCommands(observer: CommandObserver | undefined): void;
   session(sessionId: string): Session | undefined;
   /** What is in memory now. */
-  readonly live: Readonly<
-    Record<'sessions' | 'mailboxes' | 'actors' | 'timers' | 'connections' | 'held' | 'known' | 'lanes', number>
-  >;
+  readonly live: LiveCounts;
 }
 
 const CONNECTION_LIMIT_CLOSE = 1013;
@@ -122,6 +121,7 @@ class RunningSystem implements System, ConnectionOwner {
         cacheBytesMax: limits.idempotencyCacheBytesMax,
       }),
       subscriptions: new Subscriptions(),
+      counters: new Counters(),
       server: this.#view(),
       onCommandStep: undefined,
     };
@@ -130,12 +130,13 @@ class RunningSystem implements System, ConnectionOwner {
     this.#routerActor = this.host.start(routerLogic, 'router', this.#router);
   }
 
-  get live(): System['live'] {
+  get live(): LiveCounts {
     const { deduplication, releases, wheel, writer } = this.#runtime;
     return {
       sessions: this.#router.sessionCount,
       mailboxes: this.#router.mailboxes.size,
       actors: this.host.rootCount,
+      children: this.host.countChildren(),
       timers: wheel.size,
       connections: this.#connections.size,
       held: releases.heldCount,
@@ -168,6 +169,7 @@ class RunningSystem implements System, ConnectionOwner {
   connect(outlet: Outlet, principal: Principal, transport: string): Peer | undefined {
     const { connectionsMax } = this.limits;
     if (this.#connections.size >= connectionsMax) {
+      this.#runtime.counters.connectionsRefused += 1;
       outlet.close(CONNECTION_LIMIT_CLOSE, `Connection limit reached (${connectionsMax} connections)`);
       return undefined;
     }
@@ -194,6 +196,7 @@ class RunningSystem implements System, ConnectionOwner {
       return;
     }
     const { commandType, id, refusal } = parsed;
+    this.#runtime.counters.countRefused(refusal.errorCode);
     this.#router.outcomes.hold(connection, 0, () => {
       connection.sendResponse(this.frames.response(commandType, id, refusal, undefined, false));
     });
@@ -298,6 +301,17 @@ class RunningSystem implements System, ConnectionOwner {
         if (system.#recovery === undefined)
           throw new Error('Recovery is not over: there is nothing to tell of it yet.');
         return system.#recovery;
+      },
+      get live() {
+        return system.live;
+      },
+      get activity() {
+        return system.#runtime.counters;
+      },
+      get journal() {
+        const { releases, writer } = system.#runtime;
+        const { writable, offset, entryCount: entries, newestBatch: batches } = writer;
+        return { offset, entries, batches, durable: releases.durable, writable };
       },
       get issues() {
         return system.#failure === undefined ? [] : [`The journal can not be written: ${system.#failure.message}`];

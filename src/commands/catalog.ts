@@ -3,8 +3,10 @@
  */
 import { attachSession, detachSession, switchSession } from './attach.ts';
 import type { Command } from './command.ts';
+import { getMetrics } from './metrics.ts';
 import { getStartupRecovery, healthCheck, ping } from './server.ts';
 import { getLastAssistantText, getMessages, getState, listSessions } from './session-read.ts';
+import { getSessionStats } from './session-stats.ts';
 import { createSession, deleteSession, setSessionName } from './session.ts';
 import { subscribe, unsubscribe } from './subscription.ts';
 import { abort, followUp, prompt, steer } from './turn.ts';
@@ -20,6 +22,7 @@ export const catalog: readonly Command[] = [
   unsubscribe,
   healthCheck,
   getStartupRecovery,
+  getMetrics,
   ping,
   prompt,
   steer,
@@ -28,5 +31,6 @@ export const catalog: readonly Command[] = [
   getState,
   getMessages,
   getLastAssistantText,
+  getSessionStats,
   setSessionName,
 ];

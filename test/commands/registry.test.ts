@@ -35,6 +35,7 @@ describe('contracts', () => {
       'unsubscribe server read observe short',
       'health_check server read observe short',
       'get_startup_recovery server read observe short',
+      'get_metrics server read observe short',
       'ping server read observe short',
       'prompt session work drive long journalled turn',
       'steer session control drive short journalled',
@@ -43,6 +44,7 @@ describe('contracts', () => {
       'get_state session read observe short',
       'get_messages session read observe short',
       'get_last_assistant_text session read observe short',
+      'get_session_stats session read observe short',
       'set_session_name session work drive short journalled idempotent',
     ]);
   });

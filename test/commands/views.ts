@@ -2,8 +2,10 @@
  * What handlers look at, made up: a session and a server with the given differences, and a way to hand a frame to a command.
  */
 import type {
+  ActivityCounts,
   CommandFrame,
   Decision,
+  LiveCounts,
   RecoverySummary,
   RunningTurn,
   ServerView,
@@ -58,6 +60,8 @@ interface ServerDifferences {
   readonly issues?: readonly string[];
   readonly recovery?: RecoverySummary;
   readonly turn?: RunningTurn;
+  readonly activity?: Partial<ActivityCounts>;
+  readonly live?: Partial<LiveCounts>;
 }
 
 export function serverView(differences: ServerDifferences = {}): ServerView {
@@ -71,6 +75,29 @@ export function serverView(differences: ServerDifferences = {}): ServerView {
     runningTurn: () => turn,
     recovery: differences.recovery ?? recovery,
     issues,
+    live: {
+      sessions: sessions.length,
+      mailboxes: sessions.length,
+      actors: 2,
+      children: 0,
+      timers: 0,
+      connections: 1,
+      held: 0,
+      known: 0,
+      lanes: 1,
+      ...differences.live,
+    },
+    activity: {
+      admitted: 0,
+      requeued: 0,
+      succeeded: 0,
+      failed: new Map(),
+      replayed: 0,
+      refused: new Map(),
+      connectionsRefused: 0,
+      ...differences.activity,
+    },
+    journal: { offset: 14, entries: 2, batches: 1, durable: 1, writable: true },
     engineCapabilities: (kind) => [`of-${kind}`],
   };
 }
