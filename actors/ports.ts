@@ -180,9 +180,6 @@ export interface Frames {
   notice(type: string, data: Json): string;
 }
 
-/** What a frame is to a connection that cannot keep up. */
-export type FrameClass = 'response' | 'event' | 'notice';
-
 /** The outgoing side of a transport. */
 export interface Outlet {
   /** Bytes accepted and not yet taken by the peer. */
@@ -190,15 +187,6 @@ export interface Outlet {
   /** Frames of one tick leave in one write. Never throws; after `close` it does nothing. */
   write(text: string): void;
   close(code: number, reason: string): void;
-}
-
-/** One step of a command's life, for those who inspect; see the chart in `machines/command.ts`. */
-export interface CommandStep {
-  readonly commandId: string;
-  readonly commandType: string;
-  readonly sessionId: string | undefined;
-  readonly mailbox: MailboxLane;
-  readonly event: string;
 }
 
 /** A frame that is a valid command of a known type. */
