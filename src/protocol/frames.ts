@@ -3,7 +3,8 @@
  *
  * The frames of every command are concatenated by hand, because they are most of what a busy server writes; only what is
  * free-form (data, events, an id of a wrong type) goes through the general serializer. The shapes are those of
- * `outgoing.ts`, and a test holds the two together. Pure; throws only if it is handed what is not JSON. State: none.
+ * `outgoing.ts`, and a test holds the two together. Pure as far as anyone can see; throws only if it is handed what is not
+ * JSON. State: volatile (the identity that was written last).
  */
 import { quote } from './quote.ts';
 
@@ -83,8 +84,17 @@ export const frames = {
   },
 };
 
-/** Fields that all three lifecycle frames share. `dependsOn` is always there, as in the base protocol. */
+/** The frames of a command mostly follow each other, and its identity costs more than the rest of them. */
+let last: { readonly command: FrameCommand; readonly identity: string } | undefined;
+
+/** Fields that all three lifecycle frames share. */
 function identity(command: FrameCommand): string {
+  if (last?.command !== command) last = { command, identity: identityOf(command) };
+  return last.identity;
+}
+
+/** `dependsOn` is always there, as in the base protocol. */
+function identityOf(command: FrameCommand): string {
   const { sessionId, dependsOn, ifSessionVersion, idempotencyKey } = command;
   let text = `"commandId":${quote(command.commandId)},"commandType":${quote(command.commandType)}`;
   if (sessionId !== undefined) text += `,"sessionId":${quote(sessionId)}`;
