@@ -9,6 +9,8 @@ import type { ReleaseQueue } from './release-queue.ts';
 /** Batches under way at once: one is being synced, the next one is at hand as soon as that is done. */
 const BATCHES_UNDER_WAY_MAX = 2;
 
+type Place = { -readonly [Field in 'offset' | 'lane' | 'laneSeq' | 'at']: Entry[Field] };
+
 export class JournalWriter {
   readonly #journal: Journal;
   readonly #clock: Clock;
@@ -77,12 +79,19 @@ export class JournalWriter {
     this.#lanes.delete(lane);
   }
 
-  /** Puts a fact into the open batch; `newestBatch` is its number until the next entry of another batch. */
+  /**
+   * Puts a fact into the open batch; `newestBatch` is its number until the next entry of another batch. The draft itself
+   * becomes the entry: copying it would cost more than all the rest here.
+   */
   append(lane: string, draft: EntryDraft, at = this.#clock.now()): Entry {
     const laneSeq = (this.#lanes.get(lane) ?? 0) + 1;
     this.#lanes.set(lane, laneSeq);
     this.#offset += 1;
-    const entry = { offset: this.#offset, lane, laneSeq, at, ...draft } as Entry;
+    const entry = draft as EntryDraft & Place;
+    entry.offset = this.#offset;
+    entry.lane = lane;
+    entry.laneSeq = laneSeq;
+    entry.at = at;
     if (this.#closed) return entry;
     this.#open.push(entry);
     this.#schedule();
