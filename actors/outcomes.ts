@@ -218,9 +218,9 @@ export class Outcomes {
     const { frames, subscriptions, writer } = this.#runtime;
     const batch = command.contract.journalled ? writer.newestBatch : (session?.lastBatch ?? writer.newestBatch);
     const { origin, started, accepted } = command;
-    const published = session?.eventFrames(verdict.events);
-    // Where an attach's snapshot ends: taken now, with the snapshot, and not when the response leaves.
-    const synced = session?.state == null ? undefined : { epoch: session.state.epoch, seq: session.state.seq };
+    // Where the events end, and an attach's snapshot: taken now, because the session goes on before the frames leave.
+    const state = session?.state;
+    const synced = state === undefined ? undefined : { epoch: state.epoch, seq: state.seq };
     let after = batch;
     for (const waiter of command.waiters) after = Math.max(after, waiter.connection.heldUntil);
     for (const waiter of command.waiters) waiter.connection.heldUntil = after;
@@ -228,9 +228,7 @@ export class Outcomes {
     this.#runtime.releases.hold(after, () => {
       if (!accepted) subscriptions.announceLifecycle(frames.accepted(command), origin);
       if (!started && command.reachedHead) subscriptions.announceLifecycle(frames.started(command), origin);
-      if (published !== undefined && session !== undefined) {
-        for (const frame of published) subscriptions.publish(session.id, frame);
-      }
+      if (synced !== undefined && verdict.events !== undefined) session?.publish(verdict.events, synced);
       subscriptions.announceLifecycle(frames.finished(command, verdict.outcome, version, false), origin);
       for (const waiter of command.waiters) {
         this.#answer(command, waiter, verdict.outcome, version);

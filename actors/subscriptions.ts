@@ -26,6 +26,11 @@ export class Subscriptions {
     return this.#sessions.size;
   }
 
+  /** Someone is attached to the session. */
+  isWatched(sessionId: string): boolean {
+    return this.#sessions.has(sessionId);
+  }
+
   attach(sessionId: string, connection: Connection, deltas: DeltaMode): void {
     let viewers = this.#sessions.get(sessionId);
     if (viewers === undefined) {

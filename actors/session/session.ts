@@ -15,7 +15,6 @@ import type { TurnEvent } from '../../machines/turn.ts';
 import { sessionLane } from '../entry.ts';
 import type { CommandFinished, Entry, EntryDraft } from '../entry.ts';
 import type { Intent } from '../host.ts';
-import type { EventFrame } from '../subscriptions.ts';
 import type { Runtime } from '../runtime.ts';
 import { isDurable } from './event.ts';
 import type { SessionEvent } from './event.ts';
@@ -111,13 +110,14 @@ export class Session {
     for (const intent of intents) this.#runtime.releases.hold(batch, () => this.#perform(intent, this));
   }
 
-  /** Events that were just recorded as the session's newest, as those attached will see them. */
-  eventFrames(events: readonly SessionEvent[] | undefined): readonly EventFrame[] | undefined {
-    const state = this.#state;
-    if (state === undefined || events === undefined || events.length === 0) return undefined;
-    const { frames } = this.#runtime;
-    const before = state.seq - events.length;
-    return events.map((event, index) => eventFrame(frames, this.id, state.epoch, before + index + 1, event, undefined));
+  /** Shows durable events, of which the last one has the number `seq`. Most sessions have nobody to show them to. */
+  publish(events: readonly SessionEvent[], { epoch, seq }: { readonly epoch: string; readonly seq: number }): void {
+    const { frames, subscriptions } = this.#runtime;
+    if (!subscriptions.isWatched(this.id)) return;
+    const before = seq - events.length;
+    events.forEach((event, index) => {
+      subscriptions.publish(this.id, eventFrame(frames, this.id, epoch, before + index + 1, event, undefined));
+    });
   }
 
   /** Records a durable event of the running turn and shows it when it is durable. */
