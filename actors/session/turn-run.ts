@@ -94,15 +94,16 @@ export class TurnRun {
       clock: this.#runtime.clock,
     };
     try {
-      this.#handle = this.#engine.start(request, (event) => this.#hear(event));
+      const handle = this.#engine.start(request, (event) => this.#hear(event));
+      handle.finished.then(
+        (result) => this.#finish(checked(result)),
+        (error: unknown) => this.#finish(bug(error)),
+      );
+      this.#handle = handle;
     } catch (error) {
       this.#finish(bug(error));
       return;
     }
-    this.#handle.finished.then(
-      (result) => this.#finish(result),
-      (error: unknown) => this.#finish(bug(error)),
-    );
     this.#deliver();
   }
 
@@ -218,6 +219,17 @@ function plain(event: SessionEvent): SessionEvent | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** The result as JSON says it; what is none, or no result, is a bug of the engine. */
+function checked(result: TurnResult): TurnResult {
+  try {
+    const copy = JSON.parse(JSON.stringify(result)) as TurnResult | null;
+    if (copy?.status === 'completed' || (copy?.status === 'failed' && typeof copy.message === 'string')) return copy;
+  } catch {
+    // Falls through to the same end.
+  }
+  return bug('The engine returned what is no result of a turn');
 }
 
 function bug(error: unknown): TurnResult {
