@@ -22,7 +22,7 @@ export function genesis(lane: string): string {
   return hash('sha256', `troupe journal lane ${lane}`, 'hex');
 }
 
-export function contentDigest(content: string): string {
+function contentDigest(content: string): string {
   return hash('sha256', content, 'hex');
 }
 

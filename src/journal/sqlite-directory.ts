@@ -18,7 +18,7 @@ import { mustBeAJournal } from './sqlite-file.ts';
 import { refusalOf, refusals } from './sqlite-refusal.ts';
 import { syncDirectory } from './sync-directory.ts';
 
-export const JOURNAL_FILE = 'journal.db';
+const JOURNAL_FILE = 'journal.db';
 const LOCK_FILE = 'lock';
 
 /** What a server that died before its journal was born leaves behind. */

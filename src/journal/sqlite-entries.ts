@@ -91,9 +91,10 @@ export class SqliteEntries {
     } catch (error) {
       this.#rollBack();
       const failure = error as Error;
-      // What stopped the transaction was the batch itself, and not the disk: the others can still be written.
-      if (failure instanceof Misfit && fitting > 0) return { ...this.commit(batches.slice(0, fitting)), failure };
-      return { batches: 0, failure };
+      if (!(failure instanceof Misfit) || fitting === 0) return { batches: 0, failure };
+      // What stopped the transaction was a batch, and not the disk: those in front of it can still be written.
+      const without = this.commit(batches.slice(0, fitting));
+      return { batches: without.batches, failure: without.failure ?? failure };
     }
   }
 

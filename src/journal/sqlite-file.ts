@@ -12,8 +12,8 @@ import { syncDirectory } from './sync-directory.ts';
 import { refusalOf, refusals } from './sqlite-refusal.ts';
 
 /** "Trpe". */
-export const APPLICATION_ID = 0x54727065;
-export const SCHEMA_VERSION = 1;
+const APPLICATION_ID = 0x54727065;
+const SCHEMA_VERSION = 1;
 
 /**
  * `version` is the form of the record (see entry.ts). `hash` chains a lane. `fingerprint` is for entries whose content does

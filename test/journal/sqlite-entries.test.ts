@@ -98,6 +98,16 @@ describe('several batches in one transaction', () => {
   });
 });
 
+describe('the database', () => {
+  // A kill of the process does not show it, and the power can't be cut in a test.
+  it('syncs its log at every commit', () => {
+    const pragma = (name: string): unknown => database.pragma(name, { simple: true });
+    expect(pragma('journal_mode')).toBe('wal');
+    expect(pragma('synchronous'), '2 is FULL').toBe(2);
+    expect(pragma('fullfsync')).toBe(1);
+  });
+});
+
 describe('a page', () => {
   it('ends after a thousand entries, and the next one goes on', () => {
     entries.commit([packEntries(new EntrySource().batch(2_500, 'server', 'session:a'))]);

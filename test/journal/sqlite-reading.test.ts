@@ -1,9 +1,11 @@
-/** The SQLite journal reads the next page before it is asked for: nobody may notice. */
+/** What the SQLite journal does to read fast, and what nobody may notice of it. */
+import Database from 'better-sqlite3';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { Journal } from '../../actors/ports.ts';
+import { fingerprint } from '../../src/journal/fingerprint.ts';
 import { createSqliteJournal } from '../../src/journal/sqlite.ts';
 import { commit } from '../../src/testing/journal-under-test.ts';
 import { EntrySource } from '../../src/testing/entry-source.ts';
@@ -41,4 +43,15 @@ it('finds what was appended behind the end that was read ahead, and mixes up no 
   expect(await read(1_512)).toEqual([undefined, 0]);
   await append(1);
   expect(await read(1_512)).toEqual([1_513, 1]);
+});
+
+it('takes the fingerprint from the command, unless one was stored because the command will not be there', async () => {
+  await commit(journal, new EntrySource().batch(2, 'session:a'));
+  const stored = fingerprint('{"type":"what was received"}');
+  const database = new Database(journal.location);
+  database.prepare('UPDATE entries SET fingerprint = unhex(?) WHERE "offset" = 2').run(stored);
+  database.close();
+  const [first, second] = await journal.scan({ after: 0, limit: 10 });
+  expect(first?.fingerprint).toBe(fingerprint((first?.entry.content as { command: string }).command));
+  expect(second?.fingerprint).toBe(stored);
 });
