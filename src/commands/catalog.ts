@@ -3,6 +3,7 @@
  */
 import { attachSession, detachSession, switchSession } from './attach.ts';
 import type { Command } from './command.ts';
+import { getCommandHistory } from './history.ts';
 import { getMetrics } from './metrics.ts';
 import { getStartupRecovery, healthCheck, ping } from './server.ts';
 import { getLastAssistantText, getMessages, getState, listSessions } from './session-read.ts';
@@ -23,6 +24,7 @@ export const catalog: readonly Command[] = [
   healthCheck,
   getStartupRecovery,
   getMetrics,
+  getCommandHistory,
   ping,
   prompt,
   steer,

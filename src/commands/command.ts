@@ -8,6 +8,7 @@ import { z } from 'zod';
 import type {
   CommandContract,
   CommandFrame,
+  ConsultDecision,
   Decision,
   Failure,
   Json,
@@ -53,7 +54,7 @@ interface OpeningCommandSpec<Fields extends z.ZodRawShape> extends CommandSpec<F
 }
 
 interface ServerCommandSpec<Fields extends z.ZodRawShape> extends CommandSpec<Fields> {
-  decide(frame: Frame<Fields>, server: ServerView): SettleDecision;
+  decide(frame: Frame<Fields>, server: ServerView): SettleDecision | ConsultDecision;
 }
 
 /** A command on a session that exists. */

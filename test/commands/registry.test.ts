@@ -36,6 +36,7 @@ describe('contracts', () => {
       'health_check server read observe short',
       'get_startup_recovery server read observe short',
       'get_metrics server read observe short',
+      'get_command_history server read observe short',
       'ping server read observe short',
       'prompt session work drive long journalled turn',
       'steer session control drive short journalled',
