@@ -3,7 +3,7 @@
  * one conformance suite per port certifies them.
  */
 import type { Entry, JournalReader, StoredEntry } from './entry.ts';
-import type { CommandContract, CommandFrame, Failure, Json, MailboxLane, Outcome, Principal } from './message.ts';
+import type { CommandContract, CommandFrame, Failure, Json, Outcome, Principal } from './message.ts';
 import type { SessionEvent } from './session/event.ts';
 
 /** Time comes in through here alone. */
