@@ -8,6 +8,7 @@ import { BlockList, isIP } from 'node:net';
 import { z } from 'zod';
 
 const MIB = 1024 * 1024;
+const DEFAULT_PORT = 3141;
 const SECOND_MS = 1_000;
 const MINUTE_MS = 60 * SECOND_MS;
 
@@ -50,7 +51,10 @@ const schema = z.strictObject({
         'use 127.0.0.1, ::1 or localhost',
     })
     .default('127.0.0.1'),
-  port: whole(0, 65_535).default(3141),
+  /** `null` listens nowhere, which is the default with `stdio`: whoever starts a server for one client wants no port taken. */
+  port: whole(0, 65_535).nullable().default(DEFAULT_PORT),
+  /** One client on stdin and stdout, whose end is the end of the server. */
+  stdio: flag(false),
   /** Relative to the working directory. */
   dataDir: z
     .string({ error: 'must be a path' })
@@ -135,8 +139,11 @@ const schema = z.strictObject({
 
 /** What two keys have to be to each other: the key to be blamed, and what is wrong with it. */
 function contradictions(config: Config): { path: string; problem: string }[] {
-  const { limits, journal } = config;
+  const { limits, journal, port, stdio } = config;
   const found: { path: string; problem: string }[] = [];
+  if (port === null && !stdio) {
+    found.push({ path: 'port', problem: 'leaves no way in: set stdio to true, or a port from 0 to 65535' });
+  }
   if (limits.outgoingBytesCloseMax <= limits.outgoingBytesMax) {
     found.push({
       path: 'limits.outgoingBytesCloseMax',
@@ -166,7 +173,7 @@ export interface ConfigIssue {
 
 /** Fills in the defaults and checks everything; one issue for each key that is wrong. */
 export function checkConfig(input: unknown): { config: Config } | { issues: ConfigIssue[] } {
-  const result = schema.safeParse(input);
+  const result = schema.safeParse(withoutNeedlessPort(input));
   const issues = new Map<string, string>();
   if (result.success) for (const { path, problem } of contradictions(result.data)) issues.set(path, problem);
   else {
@@ -179,6 +186,12 @@ export function checkConfig(input: unknown): { config: Config } | { issues: Conf
   }
   if (result.success && issues.size === 0) return { config: result.data };
   return { issues: [...issues].map(([path, problem]) => ({ path, problem })) };
+}
+
+/** With stdio the server listens only where it was told to: two of them beside each other must not fight for a port. */
+function withoutNeedlessPort(input: unknown): unknown {
+  const { port, stdio } = (input ?? {}) as ConfigInput;
+  return stdio === true && port === undefined ? { ...(input as ConfigInput), port: null } : input;
 }
 
 const loopback = new BlockList();

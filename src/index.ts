@@ -2,7 +2,8 @@
  * The public API: a server to embed, its configuration, and the ports that an embedding program can fill itself.
  */
 export { createServer, StartRefused } from './server.ts';
-export type { Server, ServerParts, StartedServer } from './server.ts';
+export type { Listening, Server, ServerParts, StartedServer } from './server.ts';
+export type { StdioEnd, StdioStreams } from './transports/stdio.ts';
 export { checkConfig, defaultConfig } from './config.ts';
 export type { Config, ConfigInput, ConfigIssue } from './config.ts';
 export { JournalRefused } from '../actors/ports.ts';

@@ -29,6 +29,7 @@ import { createSqliteJournal } from './journal/sqlite.ts';
 import { frames } from './protocol/frames.ts';
 import { createBus } from './telemetry/bus.ts';
 import { createHttpListener, urlOf } from './transports/http.ts';
+import { createStdioTransport, type StdioEnd, type StdioStreams } from './transports/stdio.ts';
 import { createWebSocketTransport } from './transports/websocket.ts';
 
 export interface Server {
@@ -39,10 +40,15 @@ export interface Server {
 }
 
 export interface StartedServer {
+  /** Absent when nothing listens: then stdio is the only way in. */
+  readonly listening?: Listening;
+  readonly recovery: RecoverySummary;
+}
+
+export interface Listening {
   readonly host: string;
   readonly port: number;
   readonly url: string;
-  readonly recovery: RecoverySummary;
 }
 
 /** Parts that an embedding program or a test replaces. */
@@ -54,6 +60,10 @@ export interface ServerParts {
   readonly telemetry?: Telemetry;
   /** The journal can't be written any more: the process has to end. The default throws, which ends it. */
   readonly onFatal?: (error: Error) => void;
+  /** For the client on stdio; the default is the process's own stdin and stdout. */
+  readonly stdio?: StdioStreams;
+  /** The client on stdio has said all, or is gone: time to stop. The default stops the server. */
+  readonly onStdioEnd?: (reason: StdioEnd) => void;
 }
 
 /** A refusal to start, in one line that names what is in the way and the remedy. No data was touched. */
@@ -75,7 +85,7 @@ export function createServer(config: Config, parts: ServerParts = {}): Server {
   const telemetry = parts.telemetry ?? createBus();
   const journal = parts.journal ?? createJournal(config);
   const engines = parts.engines ?? createEngines(config);
-  const { connectionsMax, frameBytesMax } = config.limits;
+  const { connectionsMax, frameBytesMax, outgoingBytesMax } = config.limits;
 
   let starting: Promise<StartedServer> | undefined;
   let stopping: Promise<void> | undefined;
@@ -94,7 +104,7 @@ export function createServer(config: Config, parts: ServerParts = {}): Server {
       telemetry,
       fingerprint,
       greeting: createGreeting({
-        transports: ['websocket'],
+        transports: transportsOf(config),
         commands: registry.types,
         engines: engines.map(({ kind }) => kind),
         limits: config.limits,
@@ -117,14 +127,31 @@ export function createServer(config: Config, parts: ServerParts = {}): Server {
     { connectionsMax, frameBytesMax, heartbeat: config.heartbeat, isOwnHost: isLoopback, principal: LOCAL_PRINCIPAL },
   );
 
+  // Only then: to look at process.stdin is to open it.
+  const stdio = config.stdio
+    ? createStdioTransport(
+        parts.stdio ?? { input: process.stdin, output: process.stdout },
+        { reception: system, clock, telemetry },
+        {
+          frameBytesMax,
+          outgoingBytesMax,
+          principal: LOCAL_PRINCIPAL,
+          onEnd: parts.onStdioEnd ?? (() => void (stopping ??= stop())),
+        },
+      )
+    : undefined;
+
   async function start(): Promise<StartedServer> {
     try {
       await prepare(engines.find(({ kind }) => kind === config.engine));
-      const address = await listen(listener, config);
+      // Whoever started this server has its place, also when clients of the listener take all others.
+      stdio?.connect();
+      const listening = await listen(listener, config);
       // Trouble with a single accept (no file descriptor left) must not end the process.
       listener.on('error', (error) => telemetry.observe({ level: 'error', message: 'the listener failed', error }));
       const recovery = await system.start();
-      return { host: address.address, port: address.port, url: urlOf(address, 'http'), recovery };
+      stdio?.read();
+      return listening === undefined ? { recovery } : { listening, recovery };
     } catch (error) {
       await closeAll();
       throw error;
@@ -153,7 +180,7 @@ export function createServer(config: Config, parts: ServerParts = {}): Server {
   }
 
   async function closeTransports(): Promise<void> {
-    await webSockets.stop();
+    await Promise.all([stdio?.stop(), webSockets.stop()]);
     if (!listener.listening) return;
     const closed = once(listener, 'close');
     listener.close();
@@ -183,6 +210,10 @@ function createEngines({ allowCrash, dataDir, pi }: Config): Engine[] {
   ];
 }
 
+function transportsOf({ port, stdio }: Config): string[] {
+  return [...(port === null ? [] : ['websocket']), ...(stdio ? ['stdio'] : [])];
+}
+
 function limitsOf({ limits, timeouts, idempotency, recovery, supervision }: Config): Limits {
   return {
     ...limits,
@@ -204,7 +235,8 @@ async function prepare(engine: Engine | undefined): Promise<void> {
   }
 }
 
-async function listen(listener: HttpServer, { host, port }: Config): Promise<AddressInfo> {
+async function listen(listener: HttpServer, { host, port }: Config): Promise<Listening | undefined> {
+  if (port === null) return undefined;
   listener.listen({ host, port });
   try {
     await once(listener, 'listening');
@@ -213,7 +245,9 @@ async function listen(listener: HttpServer, { host, port }: Config): Promise<Add
   }
   const address = listener.address() as AddressInfo;
   // A name is what the resolver says it is.
-  if (isLoopback(address.address)) return address;
+  if (isLoopback(address.address)) {
+    return { host: address.address, port: address.port, url: urlOf(address, 'http') };
+  }
   const problem = `host ${host} means ${address.address} here, which other machines can reach: use 127.0.0.1 or ::1`;
   throw new StartRefused('address', problem);
 }

@@ -124,12 +124,33 @@ describe('the environment', () => {
   });
 
   it('refuses a variable of a later version: nobody may believe that it does something', () => {
-    const environment = { TROUPE_AUTH_TOKEN_FILE: '/run/x', TROUPE_BREAKER_COOLDOWN_MS: '1', TROUPE_STDIO: '1' };
+    const environment = { TROUPE_AUTH_TOKEN_FILE: '/run/x', TROUPE_BREAKER_COOLDOWN_MS: '1' };
     expect(problems({ environment })).toEqual([
       'TROUPE_AUTH_TOKEN_FILE: authentication is not part of this version yet; unset it',
       'TROUPE_BREAKER_COOLDOWN_MS: circuit breakers are not part of this version yet; unset it',
-      'TROUPE_STDIO: the stdio transport is not part of this version yet; unset it',
     ]);
+  });
+});
+
+describe('the port of a server with stdio', () => {
+  const stdio = { path: 'stdio', flag: '--stdio', value: true };
+
+  it('is none, wherever stdio was asked for', () => {
+    expect(load({ flags: [stdio] })).toMatchObject({ port: null, stdio: true });
+    expect(load({ environment: { TROUPE_STDIO: '1' } })).toMatchObject({ port: null, stdio: true });
+    expect(load({ file: file({ stdio: true }) })).toMatchObject({ port: null, stdio: true });
+    expect(load({ file: file({ stdio: true, port: null }) })).toMatchObject({ port: null, stdio: true });
+    expect(load({ environment: { TROUPE_STDIO: '0' } })).toMatchObject({ port: 3141, stdio: false });
+  });
+
+  it('is the one that was asked for, wherever that was', () => {
+    expect(load({ flags: [stdio, { path: 'port', flag: '--port', value: '0' }] }).port).toBe(0);
+    expect(load({ flags: [stdio], environment: { TROUPE_PORT: '1001' } }).port).toBe(1001);
+    expect(load({ flags: [stdio], file: file({ port: 1002 }) }).port).toBe(1002);
+  });
+
+  it('is no reason to take what is no configuration for one', () => {
+    for (const input of [null, undefined, 'stdio', []]) expect(checkConfig(input)).toHaveProperty('issues');
   });
 });
 
@@ -183,7 +204,16 @@ describe('the file', () => {
     ],
     ['a number as text', { port: '80' }, 'port in FILE is "80": must be a whole number from 0 to 65535'],
     ['a broken number', { port: 1.5 }, 'port in FILE is 1.5: must be a whole number from 0 to 65535'],
-    ['a null', { port: null }, 'port in FILE is null: must be a whole number from 0 to 65535'],
+    [
+      'a null',
+      { limits: { pendingMax: null } },
+      'limits.pendingMax in FILE is null: must be a whole number from 1 to 10000000',
+    ],
+    [
+      'no way in',
+      { port: null },
+      'port in FILE is null: leaves no way in: set stdio to true, or a port from 0 to 65535',
+    ],
     ['a value for a section', { limits: 5 }, 'limits in FILE: must be an object'],
     ['a list for a section', { limits: [] }, 'limits in FILE: must be an object'],
     [

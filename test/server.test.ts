@@ -7,7 +7,7 @@ import { JournalRefused } from '../actors/ports.ts';
 import { checkConfig, type Config, type ConfigInput } from '../src/config.ts';
 import { createEchoEngine } from '../src/engines/echo.ts';
 import { createMemoryJournal } from '../src/journal/memory.ts';
-import { createServer, StartRefused, type Server, type ServerParts } from '../src/server.ts';
+import { createServer, StartRefused, type Listening, type Server, type ServerParts } from '../src/server.ts';
 
 const servers: Server[] = [];
 afterEach(async () => {
@@ -24,6 +24,12 @@ function create(input?: ConfigInput, parts?: ServerParts): Server {
   const server = createServer(configure(input), parts);
   servers.push(server);
   return server;
+}
+
+async function listen(server: Server): Promise<Listening> {
+  const { listening } = await server.start();
+  if (listening === undefined) throw new Error('The server listens nowhere.');
+  return listening;
 }
 
 type Frame = Readonly<Record<string, unknown>>;
@@ -94,21 +100,22 @@ describe('a server', () => {
     const server = create();
     const [first, second] = await Promise.all([server.start(), server.start()]);
     expect(second).toBe(first);
-    expect(first.url).toBe(`http://127.0.0.1:${first.port}`);
+    const { port, url } = await listen(server);
+    expect(url).toBe(`http://127.0.0.1:${port}`);
     expect(first.recovery).toMatchObject({ boot: 1, durable: false, sessions: 0 });
 
-    const socket = new WebSocket(first.url);
+    const socket = new WebSocket(url);
     const greeting = frames(socket, 2);
     const closed = once(socket, 'close');
     expect((await greeting).map(({ type }) => type)).toEqual(['server_ready', 'startup_recovery_summary']);
     await Promise.all([server.stop(), server.stop()]);
     expect((await closed)[0]).toBe(1001);
-    await expect(fetch(first.url)).rejects.toThrow();
+    await expect(fetch(url)).rejects.toThrow();
   });
 
   it('hands its limits to those who keep them', async () => {
     const server = create({ limits: { frameBytesMax: 1000, connectionsMax: 1, pendingMax: 7 } });
-    const { url } = await server.start();
+    const { url } = await listen(server);
     const socket = new WebSocket(url);
     const received = frames(socket, 3);
     await once(socket, 'open');
@@ -122,7 +129,7 @@ describe('a server', () => {
 
   it('hands its limits to the runtime as well', async () => {
     const server = create({ limits: { pendingMax: 1 }, timeouts: { drainMs: 0 } });
-    const { url } = await server.start();
+    const { url } = await listen(server);
     const socket = new WebSocket(url);
     await once(socket, 'open');
     const session = { sessionId: 's', engine: 'scripted', input: { turns: [[{ hang: true }]] } };
@@ -145,7 +152,7 @@ describe('a server', () => {
 
   it('does not wait for a socket that never says anything', async () => {
     const server = create();
-    const { port } = await server.start();
+    const { port } = await listen(server);
     const silent = connect(port, '127.0.0.1');
     await once(silent, 'connect');
     const closed = once(silent, 'close');
@@ -157,7 +164,7 @@ describe('a server', () => {
 
   it('is reached under the name that it was configured with, and not under others', async () => {
     const server = create({ host: 'localhost' });
-    const { url } = await server.start();
+    const { url } = await listen(server);
     expect((await fetch(url)).status).toBe(426);
     const port = new URL(url).port;
     expect((await fetch(`http://localhost:${port}`)).status).toBe(426);
@@ -268,7 +275,7 @@ describe('a journal that fails', () => {
     });
     const onFatal = vi.fn<(error: Error) => void>();
     const server = createServer(configure(), { journal, onFatal });
-    const { url } = await server.start();
+    const { url } = await listen(server);
     broken = true;
     const socket = new WebSocket(url);
     await once(socket, 'open');

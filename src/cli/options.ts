@@ -19,6 +19,11 @@ const { host, port, dataDir, engine, logLevel } = defaultConfig;
 const serveOptions: readonly ServeOption[] = [
   { path: 'host', flag: '--host', argument: 'host', text: `address to listen on; loopback only (default ${host})` },
   { path: 'port', flag: '--port', argument: 'port', text: `port to listen on; 0 takes a free one (default ${port})` },
+  {
+    path: 'stdio',
+    flag: '--stdio',
+    text: 'serve one client on stdin and stdout; listen as well only if a port was asked for',
+  },
   { path: 'dataDir', flag: '--data-dir', argument: 'dir', text: `where the journal is kept (default ${dataDir})` },
   {
     path: 'engine',

@@ -2,8 +2,8 @@
  * `troupe serve`: runs one server as this process, from its options to its exit code.
  *
  * What keeps it from starting is thrown and told by the program; from then on the log tells. The process ends with 0 when
- * it was told to stop and has drained, at once with 128 + N at a second signal N, and with 1 and one fatal line when it
- * can't go on. State: volatile.
+ * it was told to stop, by a signal or by the end of its client on stdio, and has drained; at once with 128 + N at a second
+ * signal N; and with 1 and one fatal line when it can't go on. State: volatile.
  */
 import { writeSync } from 'node:fs';
 import { constants } from 'node:os';
@@ -15,6 +15,7 @@ import { createLogger, type LogLevel } from '../telemetry/logger.ts';
 import { createOutput, type Output } from '../telemetry/output.ts';
 import { exitCodes } from './exit-codes.ts';
 import { Refusal } from './refusal.ts';
+import { claimStdio } from './stdio-streams.ts';
 import { createStopSignals } from './stop-signals.ts';
 import { welcome } from './welcome.ts';
 
@@ -23,6 +24,8 @@ const FLUSH_TIMEOUT_MS = 1_000;
 
 export async function serve(sources: Omit<ConfigSources, 'environment'>): Promise<void> {
   const { config, warnings } = load({ ...sources, environment: process.env });
+  const stdio = config.stdio ? claimStdio() : undefined;
+  // Of a server that speaks on stdout, this is stderr.
   const { stdout } = process;
   const terminal = stdout.isTTY && !process.env['CI'];
   const output = createOutput(stdout);
@@ -52,33 +55,39 @@ export async function serve(sources: Omit<ConfigSources, 'environment'>): Promis
   const server = createServer(config, {
     telemetry: bus,
     onFatal: (error) => fail('the journal cannot be written', error),
+    ...(stdio && { stdio }),
+    onStdioEnd: (reason) => stop({ reason }, reason === 'defect' ? exitCodes.failed : exitCodes.done),
   });
 
-  const stop = createStopSignals(() => performance.now(), {
-    first(signal) {
-      bus.observe({ level: 'info', message: 'stopping', signal });
-      server.stop().then(
-        () => {
-          bus.observe({ level: 'info', message: 'stopped' });
-          void exit(output, exitCodes.done);
-        },
-        (error: unknown) => fail('the server did not stop in order', error),
-      );
-    },
+  let stopping = false;
+  function stop(why: object, code: number): void {
+    if (stopping) return;
+    stopping = true;
+    bus.observe({ level: 'info', message: 'stopping', ...why });
+    server.stop().then(
+      () => {
+        bus.observe({ level: 'info', message: 'stopped' });
+        void exit(output, code);
+      },
+      (error: unknown) => fail('the server did not stop in order', error),
+    );
+  }
+
+  const onSignal = createStopSignals(() => performance.now(), {
+    first: (signal) => stop({ signal }, exitCodes.done),
     second: (signal) => process.exit(128 + constants.signals[signal]),
   });
-  process.on('SIGTERM', stop);
-  process.on('SIGINT', stop);
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
 
   for (const warning of warnings) bus.observe({ level: 'warn', message: warning });
-  const { host, port, url, recovery } = await start(server);
+  const { listening, recovery } = await start(server);
   const { engine, dataDir, journal } = config;
   bus.observe({
     level: 'info',
     message: 'listening',
-    host,
-    port,
-    url,
+    ...listening,
+    ...(stdio && { stdio: true }),
     engine,
     journal: recovery.journal,
     durable: recovery.durable,
@@ -86,7 +95,8 @@ export async function serve(sources: Omit<ConfigSources, 'environment'>): Promis
     recoveredInFlight: recovery.classified.length,
     requeued: recovery.requeued,
   });
-  if (terminal) output.write(welcome({ host, port, engine, data: journal.kind === 'memory' ? 'in memory' : dataDir }));
+  if (!terminal || listening === undefined) return;
+  output.write(welcome({ ...listening, engine, data: journal.kind === 'memory' ? 'in memory' : dataDir }));
 }
 
 function load(sources: ConfigSources): LoadedConfig {

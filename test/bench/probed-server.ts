@@ -51,5 +51,5 @@ process.on('message', (probe: Probe) => {
 process.on('SIGTERM', () => void server.stop().then(() => process.exit()));
 process.on('disconnect', () => process.exit());
 
-const { port } = await server.start();
-process.send?.({ port });
+const { listening } = await server.start();
+process.send?.({ port: listening?.port });

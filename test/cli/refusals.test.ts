@@ -22,7 +22,6 @@ describe('a command line that means nothing is refused in one line, and nothing 
     ['sreve', 'troupe: there is no command "sreve"; the nearest one is "serve" (see troupe --help)'],
     ['serve now', "troupe: too many arguments for 'serve'. Expected 0 arguments but got 1: now. (see troupe --help)"],
     ['verify --data-dir x', 'troupe: "verify" is planned and not part of this version yet'],
-    ['--stdio', 'troupe: --stdio: the stdio transport is not part of this version yet'],
     ['--auth-token-file x', 'troupe: --auth-token-file: authentication is not part of this version yet'],
     ['config', 'troupe: "config" needs --print-default'],
     ['--port 80000', 'troupe: --port 80000: must be a whole number from 0 to 65535'],
