@@ -43,6 +43,7 @@ const SERVER_SCOPE = 'server';
 export class Router implements MailboxOwner {
   readonly outcomes: Outcomes;
   readonly #runtime: Runtime;
+  sessionCount = 0;
   readonly #mailboxes = new Map<string, Mailbox>();
   /** Where commands of no session wait for their dependencies; it is in no directory, so no session can be meant by it. */
   readonly #server: Mailbox;
@@ -52,6 +53,8 @@ export class Router implements MailboxOwner {
   readonly #resolved: Command[] = [];
   #depth = 0;
   #admitting = false;
+  /** Outcomes that are being looked up for somebody. */
+  #loading = 0;
   #onQuiet: (() => void) | undefined;
 
   constructor(runtime: Runtime) {
@@ -62,12 +65,6 @@ export class Router implements MailboxOwner {
 
   get mailboxes(): ReadonlyMap<string, Mailbox> {
     return this.#mailboxes;
-  }
-
-  get sessionCount(): number {
-    let count = 0;
-    for (const mailbox of this.#mailboxes.values()) if (mailbox.countsAsSession) count += 1;
-    return count;
   }
 
   /** From now on commands are admitted. `boot` makes the ids of commands without one unique across restarts. */
@@ -130,7 +127,7 @@ export class Router implements MailboxOwner {
 
   /** Recovery: the session is closed, or was never opened. */
   remove(sessionId: string): void {
-    this.#mailboxes.delete(sessionId);
+    if (this.#mailboxes.delete(sessionId)) this.sessionCount -= 1;
   }
 
   emptied(mailbox: Mailbox): void {
@@ -229,6 +226,7 @@ export class Router implements MailboxOwner {
     if (this.#refusesToWait(parsed, connection)) return;
     const { telemetry, journal, releases, writer } = this.#runtime;
     connection.pending += 1;
+    this.#loading += 1;
     const loaded = async (): Promise<StoredCommand | undefined> => {
       const end = await journal.read(known.offset);
       if (end?.entry.kind === 'command.settled') return { fingerprint: end.fingerprint, outcome: outcomeOf(end.entry) };
@@ -238,7 +236,9 @@ export class Router implements MailboxOwner {
     };
     const tell = (stored: StoredCommand | undefined): void => {
       connection.pending -= 1;
+      this.#loading -= 1;
       this.handle({ type: 'outcome.loaded', parsed, connection, known, byKey, stored });
+      this.#noticeQuiet();
     };
     releases.hold(writer.newestBatch, () => {
       loaded().then(tell, (error: unknown) => {
@@ -328,7 +328,7 @@ export class Router implements MailboxOwner {
 
   #noticeQuiet(): void {
     if (this.#onQuiet === undefined) return;
-    if (this.#server.depth > 0) return;
+    if (this.#loading > 0 || this.#server.depth > 0) return;
     for (const mailbox of this.#mailboxes.values()) if (mailbox.depth > 0) return;
     const onQuiet = this.#onQuiet;
     this.#onQuiet = undefined;

@@ -26,8 +26,8 @@ import { WaitingRoom } from './waiting-room.ts';
 
 /** What a mailbox asks of the directory that it stands in. */
 export interface MailboxOwner {
-  /** Sessions that exist or are being opened. */
-  readonly sessionCount: number;
+  /** Sessions that exist or are being opened; counted, because a limit asks at each creation. */
+  sessionCount: number;
   /** Nothing waits in it and it has no session. */
   emptied(mailbox: Mailbox): void;
   /** Its session is closed: what comes next belongs to another incarnation. */
@@ -78,11 +78,6 @@ export class Mailbox implements OpeningOwner {
   get depth(): number {
     const held = (this.#turns.command === undefined ? 0 : 1) + (this.#opening === undefined ? 0 : 1);
     return this.#waiting.size + held;
-  }
-
-  /** The session exists or is about to. */
-  get countsAsSession(): boolean {
-    return this.#session !== undefined || this.#opening !== undefined;
   }
 
   get runningTurn(): RunningTurn | undefined {
@@ -144,6 +139,7 @@ export class Mailbox implements OpeningOwner {
   /** Recovery: the session as its entries tell it. */
   adopt(session: Session): void {
     this.#session = session;
+    this.#owner.sessionCount += 1;
   }
 
   /** Recovery: work that was accepted before the restart and never started. Folding has told the lane's chart of it. */
@@ -167,6 +163,7 @@ export class Mailbox implements OpeningOwner {
   opened(session: Session | undefined): void {
     this.#opening = undefined;
     this.#session = session;
+    if (session === undefined) this.#owner.sessionCount -= 1;
     this.#openGate();
   }
 
@@ -312,6 +309,7 @@ export class Mailbox implements OpeningOwner {
     const engine = findEngine(this.#runtime, decision, this.id, this.#session, this.#owner.sessionCount);
     if ('errorCode' in engine) return this.#settle(command, { outcome: engine });
     this.#gate = 'opening';
+    this.#owner.sessionCount += 1;
     this.#opening = new Opening(this.#runtime, this.#outcomes, this, engine, command, decision);
     this.#opening.begin();
   }
@@ -367,6 +365,7 @@ export class Mailbox implements OpeningOwner {
     const facts = [{ type: 'session.closed', reason } as const];
     this.#outcomes.settle(command, { outcome: { success: true, data }, facts, notice }, session);
     releases.hold(session.lastBatch, () => subscriptions.drop(this.id));
+    this.#owner.sessionCount -= 1;
     this.#owner.closed(this);
   }
 
