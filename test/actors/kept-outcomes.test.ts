@@ -1,7 +1,7 @@
 /**
  * How long the outcome of a command is known, and where it is looked up.
  */
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { audit } from '../support/audit.ts';
 import { createScene } from '../support/scene.ts';
 import { entriesOf } from '../support/store.ts';
@@ -37,6 +37,23 @@ describe('what is kept of outcomes', () => {
     await send(name('a'));
     world.journal.pass();
     await world.settle();
+    expect(client.responses()).toMatchObject([{ success: true }, { success: true, replayed: true }]);
+  });
+
+  it('is told also when the server begins to drain while it is looked up', async () => {
+    const { client, send, world } = await createScene({ limits: { idempotencyCacheBytesMax: 1 } });
+    await send(name('a'));
+    const read = world.journal.read.bind(world.journal);
+    let found!: () => void;
+    const gate = new Promise<void>((resolve) => (found = resolve));
+    vi.spyOn(world.journal, 'read').mockImplementation((offset) => gate.then(() => read(offset)));
+    await send(name('a'));
+    const drained = world.system.drain();
+    await world.settle();
+    expect([client.closedWith, client.responses().length]).toEqual([undefined, 1]);
+    found();
+    await world.settle();
+    await drained;
     expect(client.responses()).toMatchObject([{ success: true }, { success: true, replayed: true }]);
   });
 
