@@ -4,6 +4,7 @@
  * State: durable where an entry was written for it, else gone with the process before anyone was told anything.
  */
 import type { Connection } from './connection.ts';
+import type { Names } from './deduplication.ts';
 import type { CommandContract, CommandFrame, Failure, Outcome, Principal } from './message.ts';
 import type { CommandRef, ParsedCommand } from './ports.ts';
 import type { Timer } from './timer-wheel.ts';
@@ -23,6 +24,7 @@ export interface CommandIdentity {
   readonly explicitId: boolean;
   readonly sessionId: string | undefined;
   readonly keyScope: string | undefined;
+  readonly names: Names;
 }
 
 export class Command implements CommandRef {
@@ -37,6 +39,8 @@ export class Command implements CommandRef {
   readonly admittedAt: number;
   /** What its idempotency key is unique in. */
   readonly keyScope: string | undefined;
+  /** Under what its outcome is known to those who ask again. */
+  readonly names: Names;
   /** Null after a restart: the one who sent it is gone. */
   readonly origin: Connection | null;
   waiters: Waiter[];
@@ -52,6 +56,8 @@ export class Command implements CommandRef {
   /** `command_accepted` and `command_started` are on their way to those who watch. */
   accepted = false;
   started = false;
+  /** It waits, or waited, behind others. */
+  queued = false;
   /** The chart of its session's work lane knows of it. */
   inLane = false;
   /** It got as far as being looked at by its handler. */
@@ -79,6 +85,7 @@ export class Command implements CommandRef {
     this.explicitId = identity.explicitId;
     this.sessionId = identity.sessionId;
     this.keyScope = identity.keyScope;
+    this.names = identity.names;
     this.origin = origin;
     this.admittedAt = admittedAt;
     this.waiters =

@@ -20,7 +20,16 @@ export interface SettledCommand {
   /** It acted on the connection (attach, subscribe): the same id again acts on the connection that asks. */
   readonly runsAgain: boolean;
   /** Absent once the cache was needed for newer ones. */
-  kept: { readonly text: string; readonly outcome: Outcome } | undefined;
+  kept: Kept | undefined;
+}
+
+interface Kept {
+  readonly text: string;
+  readonly outcome: Outcome;
+  /** Under what it is forgotten, if it is a read. */
+  readonly names: Names;
+  /** Rough size of all this. */
+  readonly bytes: number;
 }
 
 export type Known = Command | SettledCommand;
@@ -35,17 +44,28 @@ export function idKey(principalId: string, commandId: string): string {
 }
 
 /** Idempotency keys are unique per principal and scope: a session's incarnation, or the server. */
-export function scopedKey(principalId: string, scope: string, key: string): string {
+function scopedKey(principalId: string, scope: string, key: string): string {
   return `k\0${principalId}\0${scope}\0${key}`;
 }
 
-/** Rough size of what the cache keeps beside text and data, in bytes. */
-const KEPT_OVERHEAD_BYTES = 200;
+/** Under what a command is known here. Written once per command: the index is asked three times with the same. */
+export interface Names {
+  readonly byId: string | undefined;
+  readonly byKey: string | undefined;
+}
 
-interface Keeping {
-  readonly known: SettledCommand;
-  readonly keys: readonly string[];
-  readonly bytes: number;
+/** `id` is one that the client chose: a command without can't be asked for again. */
+export function namesOf(
+  principalId: string,
+  id: string | undefined,
+  keyScope: string | undefined,
+  idempotencyKey: string | undefined,
+): Names {
+  const hasKey = keyScope !== undefined && idempotencyKey !== undefined;
+  return {
+    byId: id === undefined ? undefined : idKey(principalId, id),
+    byKey: hasKey ? scopedKey(principalId, keyScope, idempotencyKey) : undefined,
+  };
 }
 
 export class Deduplication {
@@ -54,7 +74,8 @@ export class Deduplication {
   readonly #known = new Map<string, Known>();
   /** Walks the map in order of insertion. Kept, because a fresh iterator would pass over everything deleted before. */
   #oldest: MapIterator<string> | undefined;
-  readonly #kept: (Keeping | undefined)[] = [];
+  /** Those whose outcome is kept, oldest first. */
+  readonly #kept: (SettledCommand | undefined)[] = [];
   #keptHead = 0;
   #keptBytes = 0;
 
@@ -76,25 +97,28 @@ export class Deduplication {
   }
 
   /** From now on the same id or key finds this command. */
-  register(keys: readonly string[], command: Command): void {
-    for (const key of keys) this.#known.set(key, command);
+  register(names: Names, command: Command): void {
+    this.#set(names, command);
     this.#evictEntries();
   }
 
-  /** The command has its outcome. `text` and `outcome` are kept as long as there is room. */
-  settle(keys: readonly string[], known: SettledCommand, dataBytes: number): void {
-    for (const key of keys) this.#known.set(key, known);
-    if (keys.length === 0 || known.kept === undefined) return;
-    const bytes = known.kept.text.length + dataBytes + KEPT_OVERHEAD_BYTES;
-    this.#kept.push({ known, keys, bytes });
-    this.#keptBytes += bytes;
+  /** The command has its outcome, which is kept as long as there is room. */
+  settle(known: SettledCommand & { readonly kept: Kept }): void {
+    this.#set(known.kept.names, known);
+    this.#kept.push(known);
+    this.#keptBytes += known.kept.bytes;
     this.#evictOutcomes();
   }
 
   /** What the journal says of a command of an earlier boot. */
-  restore(keys: readonly string[], known: SettledCommand): void {
-    for (const key of keys) this.#known.set(key, known);
+  restore(names: Names, known: SettledCommand): void {
+    this.#set(names, known);
     this.#evictEntries();
+  }
+
+  #set({ byId, byKey }: Names, known: Known): void {
+    if (byId !== undefined) this.#known.set(byId, known);
+    if (byKey !== undefined) this.#known.set(byKey, known);
   }
 
   /** Commands in flight are never evicted: they are moved behind the newest. */
@@ -120,14 +144,17 @@ export class Deduplication {
 
   #evictOutcomes(): void {
     while (this.#keptBytes > this.#cacheBytesMax) {
-      const keeping = this.#kept[this.#keptHead];
-      if (keeping === undefined) return;
+      const known = this.#kept[this.#keptHead];
+      if (known?.kept === undefined) return;
+      const { names, bytes } = known.kept;
       this.#kept[this.#keptHead] = undefined;
       this.#keptHead += 1;
-      this.#keptBytes -= keeping.bytes;
-      keeping.known.kept = undefined;
-      if (keeping.known.offset > 0) continue;
-      for (const key of keeping.keys) if (this.#known.get(key) === keeping.known) this.#known.delete(key);
+      this.#keptBytes -= bytes;
+      known.kept = undefined;
+      if (known.offset > 0) continue;
+      for (const name of [names.byId, names.byKey]) {
+        if (name !== undefined && this.#known.get(name) === known) this.#known.delete(name);
+      }
     }
     if (this.#keptHead > 1024 && this.#keptHead * 2 > this.#kept.length) {
       this.#kept.splice(0, this.#keptHead);

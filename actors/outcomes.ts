@@ -5,7 +5,6 @@
  * alone: a late result changes nothing.
  */
 import type { Command, Waiter } from './command.ts';
-import { idKey, scopedKey } from './deduplication.ts';
 import type { SettledCommand } from './deduplication.ts';
 import type { Connection } from './connection.ts';
 import { SERVER_LANE } from './entry.ts';
@@ -189,19 +188,18 @@ export class Outcomes {
   }
 
   #remember(command: Command, verdict: Verdict, offset: number, version: number | undefined): void {
-    const keys = keysOf(command);
-    if (keys.length === 0) return;
+    const { names, text } = command;
+    if (names.byId === undefined && names.byKey === undefined) return;
     const { outcome } = verdict;
-    const known: SettledCommand = {
+    this.#runtime.deduplication.settle({
       settled: true,
       commandType: command.commandType,
       success: outcome.success,
       offset,
       sessionVersion: version,
       runsAgain: verdict.effects !== undefined && verdict.effects.length > 0,
-      kept: { text: command.text, outcome },
-    };
-    this.#runtime.deduplication.settle(keys, known, sizeOf(outcome));
+      kept: { text, outcome, names, bytes: text.length + sizeOf(outcome) + KEPT_OVERHEAD_BYTES },
+    });
   }
 
   #step(command: Command, outcome: Outcome): void {
@@ -299,17 +297,8 @@ export function identify(draft: Draft<Omit<CommandSettled, 'kind'>>, command: Co
   if (frame.dependsOn !== undefined && frame.dependsOn.length > 0) draft.dependsOn = frame.dependsOn;
 }
 
-/** Under which keys a command is known. A command without an id of its client's can't be asked for again. */
-export function keysOf(command: Command): readonly string[] {
-  const { explicitId, commandId, keyScope, idempotencyKey, principal } = command;
-  if (keyScope === undefined || idempotencyKey === undefined) {
-    return explicitId ? [idKey(principal.id, commandId)] : NO_KEYS;
-  }
-  const key = scopedKey(principal.id, keyScope, idempotencyKey);
-  return explicitId ? [idKey(principal.id, commandId), key] : [key];
-}
-
-const NO_KEYS: readonly string[] = [];
+/** Rough size of what is kept of an outcome beside text and data, in bytes. */
+const KEPT_OVERHEAD_BYTES = 200;
 
 function sizeOf(outcome: Outcome): number {
   if (!outcome.success) return outcome.error.length;

@@ -8,7 +8,8 @@
 import type { Actor } from 'xstate';
 import { recoveryMachine } from '../machines/recovery.ts';
 import { Command } from './command.ts';
-import { idKey, scopedKey } from './deduplication.ts';
+import { namesOf } from './deduplication.ts';
+import type { Names } from './deduplication.ts';
 import { SERVER_LANE, sessionLane } from './entry.ts';
 import type { CommandAccepted, CommandFinished, CommandSettled, Entry } from './entry.ts';
 import { failure } from './message.ts';
@@ -138,13 +139,8 @@ export class Recovery {
 
   #restore(identity: CommandAccepted | CommandSettled, end: CommandSettled | CommandFinished): void {
     this.#outcomes += 1;
-    const { principal, commandId, idempotencyKey, keyScope } = identity;
-    const keys = identity.explicitId ? [idKey(principal, commandId)] : [];
-    if (idempotencyKey !== undefined && keyScope !== undefined)
-      keys.push(scopedKey(principal, keyScope, idempotencyKey));
-    if (keys.length === 0) return;
     const closes = end.content.facts?.some(({ type }) => type === 'session.closed') === true;
-    this.#runtime.deduplication.restore(keys, {
+    this.#runtime.deduplication.restore(namesIn(identity), {
       settled: true,
       commandType: end.commandType,
       success: end.success,
@@ -219,7 +215,8 @@ export class Recovery {
 
   #rebuild(accepted: CommandAccepted, parsed: ParsedCommand, principal: Principal): Command {
     const { commandId, explicitId, sessionId, keyScope } = accepted;
-    const command = new Command(parsed, { commandId, explicitId, sessionId, keyScope }, principal, null, accepted.at);
+    const identity = { commandId, explicitId, sessionId, keyScope, names: namesIn(accepted) };
+    const command = new Command(parsed, identity, principal, null, accepted.at);
     command.acceptedOffset = accepted.offset;
     command.accepted = true;
     command.deadlineAt = accepted.deadlineAt;
@@ -259,4 +256,9 @@ function lost(accepted: CommandAccepted): ParsedCommand {
     },
   };
   return { contract, frame: { type: accepted.commandType }, text: accepted.content.command };
+}
+
+function namesIn(identity: CommandAccepted | CommandSettled): Names {
+  const { principal, commandId, explicitId, keyScope, idempotencyKey } = identity;
+  return namesOf(principal, explicitId ? commandId : undefined, keyScope, idempotencyKey);
 }

@@ -6,13 +6,13 @@ import { fromTransition } from 'xstate';
 import { admissionRefusal, pendingRefusal } from './admission.ts';
 import { Command } from './command.ts';
 import type { Connection } from './connection.ts';
-import { idKey, isSettled, scopedKey } from './deduplication.ts';
-import type { Known, SettledCommand } from './deduplication.ts';
+import { isSettled, namesOf } from './deduplication.ts';
+import type { Known, Names, SettledCommand } from './deduplication.ts';
 import { tie } from './dependencies.ts';
 import { sessionLane } from './entry.ts';
 import { failure } from './message.ts';
 import type { Outcome } from './message.ts';
-import { keysOf, Outcomes } from './outcomes.ts';
+import { Outcomes } from './outcomes.ts';
 import type { ParsedCommand, StoredEntry } from './ports.ts';
 import type { Runtime } from './runtime.ts';
 import { Mailbox } from './session/mailbox.ts';
@@ -114,7 +114,7 @@ export class Router implements MailboxOwner {
   requeue(commands: readonly Command[]): void {
     const { deduplication } = this.#runtime;
     this.#runtime.counters.requeued += commands.length;
-    for (const command of commands) deduplication.register(keysOf(command), command);
+    for (const command of commands) deduplication.register(command.names, command);
     this.#depth += 1;
     for (const command of commands) {
       tie(deduplication, command, command.dependsOn ?? [], () => this.#resolve(command));
@@ -166,15 +166,14 @@ export class Router implements MailboxOwner {
       this.outcomes.refuse(connection, parsed, failure('SHUTTING_DOWN', 'Server is shutting down'), false);
       return;
     }
-    if (frame.idempotencyKey !== undefined) {
-      const known = this.#runtime.deduplication.find(this.#scopedKey(parsed, connection, frame.idempotencyKey));
-      if (known !== undefined && this.#meet(parsed, connection, known, true)) return;
-    }
-    if (frame.id !== undefined) {
-      const known = this.#runtime.deduplication.find(idKey(connection.principal.id, frame.id));
-      if (known !== undefined && this.#meet(parsed, connection, known, false)) return;
-    }
-    this.#admit(parsed, connection);
+    const keyScope = frame.idempotencyKey === undefined ? undefined : this.#keyScope(parsed);
+    const names = namesOf(connection.principal.id, frame.id, keyScope, frame.idempotencyKey);
+    const { deduplication } = this.#runtime;
+    const sameKey = names.byKey === undefined ? undefined : deduplication.find(names.byKey);
+    if (sameKey !== undefined && this.#meet(parsed, connection, sameKey, true)) return;
+    const sameId = names.byId === undefined ? undefined : deduplication.find(names.byId);
+    if (sameId !== undefined && this.#meet(parsed, connection, sameId, false)) return;
+    this.#admit(parsed, connection, keyScope, names);
   }
 
   /** A command under the same id or key is known. False: it acted on its connection, and acts again on this one. */
@@ -260,7 +259,7 @@ export class Router implements MailboxOwner {
     }
   }
 
-  #admit(parsed: ParsedCommand, connection: Connection): void {
+  #admit(parsed: ParsedCommand, connection: Connection, keyScope: string | undefined, names: Names): void {
     const { clock, deduplication, ids } = this.#runtime;
     const { contract, frame } = parsed;
     const atServer = contract.target === 'server';
@@ -279,14 +278,15 @@ export class Router implements MailboxOwner {
         commandId: frame.id ?? this.outcomes.nameless(),
         explicitId: frame.id !== undefined,
         sessionId,
-        keyScope: frame.idempotencyKey === undefined ? undefined : this.#keyScope(parsed),
+        keyScope,
+        names,
       },
       connection.principal,
       connection,
       clock.now(),
     );
     if (command.countsAsPending) connection.pending += 1;
-    deduplication.register(keysOf(command), command);
+    deduplication.register(names, command);
     this.#runtime.onCommandStep?.(command, 'command.admitted');
     if (frame.dependsOn !== undefined && frame.dependsOn.length > 0) {
       tie(deduplication, command, frame.dependsOn, () => this.#resolve(command));
@@ -302,10 +302,6 @@ export class Router implements MailboxOwner {
     if (frame.sessionId === undefined) return SERVER_SCOPE;
     const mailbox = this.#mailboxes.get(frame.sessionId);
     return mailbox === undefined ? `absent:${frame.sessionId}` : mailbox.epoch;
-  }
-
-  #scopedKey(parsed: ParsedCommand, connection: Connection, key: string): string {
-    return scopedKey(connection.principal.id, this.#keyScope(parsed), key);
   }
 
   /** Goes on with a command whose dependencies are all settled, once the settling is through: chains stay flat. */
