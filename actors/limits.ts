@@ -21,6 +21,5 @@ export interface Limits {
   readonly drainMs: number;
   readonly idempotencyEntriesMax: number;
   readonly idempotencyCacheBytesMax: number;
-  readonly attemptsMax: number;
   readonly requeue: boolean;
 }

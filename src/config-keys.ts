@@ -36,6 +36,7 @@ const plannedKeys: readonly (readonly [path: string, what: string])[] = [
   ['rateLimit', 'rate limiting is'],
   ['redaction', 'redaction is'],
   ['session.ttl', 'session lifetimes are'],
+  ['supervision', 'supervision with attempts is'],
   ['timeouts.uiRequestMs', 'questions to people are'],
 ];
 

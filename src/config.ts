@@ -114,8 +114,6 @@ const schema = z.strictObject({
   /** Work that was accepted and not started before a crash: run it (true), or end it as INTERRUPTED. */
   recovery: section({ requeue: flag(true) }),
 
-  supervision: section({ attemptsMax: whole(1, 100).default(3) }),
-
   journal: section({
     kind: choice(['sqlite', 'memory'], 'sqlite'),
     /** A journal that acknowledges what a crash would lose is refused without this. */

@@ -214,13 +214,12 @@ function transportsOf({ port, stdio }: Config): string[] {
   return [...(port === null ? [] : ['websocket']), ...(stdio ? ['stdio'] : [])];
 }
 
-function limitsOf({ limits, timeouts, idempotency, recovery, supervision }: Config): Limits {
+function limitsOf({ limits, timeouts, idempotency, recovery }: Config): Limits {
   return {
     ...limits,
     ...timeouts,
     idempotencyEntriesMax: idempotency.entriesMax,
     idempotencyCacheBytesMax: idempotency.cacheBytesMax,
-    attemptsMax: supervision.attemptsMax,
     requeue: recovery.requeue,
   };
 }

@@ -49,7 +49,6 @@ describe('the defaults', () => {
       timeouts: { shortMs: 30_000, longMs: 1_800_000, dependencyMs: 30_000, drainMs: 30_000 },
       idempotency: { entriesMax: 1_000_000, cacheBytesMax: 67_108_864, ttlMs: 600_000 },
       heartbeat: { intervalMs: 30_000, timeoutMs: 10_000 },
-      supervision: { attemptsMax: 3 },
       rateLimit: { enabled: false },
     });
   });

@@ -43,7 +43,6 @@ export const limits: Limits = {
   drainMs: 30_000,
   idempotencyEntriesMax: 10_000,
   idempotencyCacheBytesMax: 1_048_576,
-  attemptsMax: 3,
   requeue: true,
 };
 
