@@ -44,6 +44,13 @@ export class Acceptance {
     session.enterLane(command.acceptedOffset, command.commandId, command.deadlineAt);
   }
 
+  /** Tells inspectors once, though a command may wait at the gate first and in its lane then. */
+  tellQueued(command: Command): void {
+    if (command.queued) return;
+    command.queued = true;
+    this.#runtime.onCommandStep?.(command, 'command.queued');
+  }
+
   #record(command: Command, session: Session | undefined): void {
     const content = { command: command.text };
     const draft: { -readonly [K in keyof CommandAccepted]?: CommandAccepted[K] } = {

@@ -102,7 +102,7 @@ export class Mailbox implements OpeningOwner {
   /** The last dependency of a command that waits here has its outcome. */
   resolved(command: Command): void {
     command.dependencyTimer?.cancel();
-    this.#runtime.onCommandStep?.(command, 'dependencies.resolved');
+    if (command.awaitsDependencies) this.#runtime.onCommandStep?.(command, 'dependencies.resolved');
     if (this.#waiting.aside.delete(command)) this.#decide(command);
     else this.pump();
     this.#tidy();
@@ -227,7 +227,7 @@ export class Mailbox implements OpeningOwner {
 
   /** While the journal is asked who was here before, nothing is promised yet: that takes less than a commit. */
   #park(command: Command): void {
-    this.#runtime.onCommandStep?.(command, 'command.queued');
+    this.#acceptance.tellQueued(command);
     this.#waiting.parked.push(command);
     if (this.#opening === undefined || this.#opening.command.accepted) this.#acceptance.accept(command, this.#session);
   }
@@ -237,7 +237,7 @@ export class Mailbox implements OpeningOwner {
       if (command.unresolved === 0) this.#decide(command);
       else this.#standAside(command);
     } else if (this.#laneIsHeld() || command.unresolved > 0) {
-      this.#runtime.onCommandStep?.(command, 'command.queued');
+      this.#acceptance.tellQueued(command);
       this.#acceptance.enterLane(command, this.#session);
       this.#waiting.queue.push(command);
       this.pump();
@@ -326,7 +326,8 @@ export class Mailbox implements OpeningOwner {
   #released(commandId: string, result: TurnResult | undefined): void {
     const session = this.#session!;
     if (this.#gate === 'closed') {
-      session.tell({ type: 'engine.released' });
+      // A deletion that waited for this very turn found the engine gone, and the session is closed for good.
+      if (session.holdsEngine) session.tell({ type: 'engine.released' });
       this.#owner.released(this);
       return;
     }
@@ -356,7 +357,8 @@ export class Mailbox implements OpeningOwner {
     const outcome = failure('COMMAND_ABORTED', `Session was ${reason}`);
     this.#turns.interrupt(session, outcome);
     for (const waiting of this.#pending()) {
-      if (waiting === command) continue;
+      // What is still at the gate came later: it belongs to the next incarnation.
+      if (waiting === command || this.#waiting.parked.includes(waiting)) continue;
       this.#waiting.withdraw(waiting);
       this.#outcomes.settle(waiting, { outcome }, session);
     }
@@ -372,11 +374,13 @@ export class Mailbox implements OpeningOwner {
   /** Lets in what waited at the gate, in order; one of them may close it again. */
   #openGate(): void {
     this.#gate = 'open';
-    for (const command of this.#waiting.unpark()) {
+    // The others stay where they are until it is their turn: they count as waiting, whatever the one before them causes.
+    while (this.#is('open') || this.#is('closed')) {
+      const command = this.#waiting.parked.shift();
+      if (command === undefined) break;
       if (command.outcome !== undefined) continue;
       if (this.#is('open')) this.#dispatch(command);
-      else if (this.#is('closed')) this.#owner.passOn(command);
-      else this.#park(command);
+      else this.#owner.passOn(command);
     }
     this.pump();
     this.#tidy();

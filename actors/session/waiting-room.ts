@@ -9,7 +9,7 @@ export class WaitingRoom {
   /** Control and reads that wait for a dependency or for the journal. */
   readonly aside = new Set<Command>();
   /** Everything that came while the gate was shut, in order of admission. */
-  parked: Command[] = [];
+  readonly parked: Command[] = [];
 
   get size(): number {
     return this.queue.length + this.aside.size + this.parked.length;
@@ -26,12 +26,5 @@ export class WaitingRoom {
       const index = waiting.indexOf(command);
       if (index >= 0) waiting.splice(index, 1);
     }
-  }
-
-  /** Takes out what waited at the gate. */
-  unpark(): Command[] {
-    const parked = this.parked;
-    this.parked = [];
-    return parked;
   }
 }

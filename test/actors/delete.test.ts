@@ -125,6 +125,26 @@ describe('deleting a session', () => {
     expect(audit(await entriesOf(world.store)).problems).toEqual([]);
   });
 
+  it('loses nothing that waits for the engine of the old one, when some of it depends on the other', async () => {
+    const { client, send, prompt, engine, world } = await createScene();
+    await prompt('p');
+    await send(
+      remove('d'),
+      { type: 'set_session_name', id: 'n', sessionId: 's', name: 'too early' },
+      { type: 'create_session', id: 'c1', sessionId: 's' },
+      { type: 'create_session', id: 'c2', sessionId: 's', dependsOn: ['n'] },
+      { type: 'get_state', id: 'r', sessionId: 's' },
+    );
+    engine.turn.finish();
+    await world.settle();
+    expect(client.response('n')).toMatchObject({ errorCode: 'SESSION_NOT_FOUND' });
+    expect(client.response('c1')).toMatchObject({ success: true });
+    expect(client.response('c2')).toMatchObject({ errorCode: 'DEPENDENCY_FAILED' });
+    expect(client.response('r')).toMatchObject({ success: true });
+    await send({ type: 'get_state', id: 'r2', sessionId: 's' });
+    expect(client.response('r2')).toMatchObject({ success: true });
+  });
+
   it('is refused when nobody is there, or at another version', async () => {
     const { client, send } = await createScene();
     await send(remove('d1', 'nobody'), { ...remove('d2'), ifSessionVersion: 7 });

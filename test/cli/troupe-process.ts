@@ -3,6 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import type { Readable } from 'node:stream';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -30,6 +31,8 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Options of node itself. */
   readonly node?: readonly string[];
+  /** The test writes to stdin and reads frames from stdout; the log is on stderr. */
+  readonly stdio?: boolean;
 }
 
 /** A temporary working directory and every process started in it. */
@@ -45,23 +48,23 @@ export class Workplace {
     return readdirSync(this.folder);
   }
 
-  run(args: readonly string[], { env = {}, node = [] }: RunOptions = {}): Troupe {
+  run(args: readonly string[], { env = {}, node = [], stdio = false }: RunOptions = {}): Troupe {
     const inherited = Object.entries(process.env).filter(
       ([name]) => !name.startsWith('TROUPE_') && name !== 'NODE_OPTIONS',
     );
     const child = spawn(process.execPath, [...node, main, ...args], {
       cwd: this.folder,
       env: { ...Object.fromEntries(inherited), ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: [stdio ? 'pipe' : 'ignore', 'pipe', 'pipe'],
     });
+    const { stdout: out, stderr: err } = child as { stdout: Readable; stderr: Readable };
     this.#running.add(child);
     let stdout = '';
     let stderr = '';
     let rest = '';
     const log: LogLine[] = [];
     const listeners = new Set<(line: LogLine) => void>();
-    child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
-      stdout += chunk;
+    const takeLog = (chunk: string): void => {
       const lines = (rest + chunk).split('\n');
       rest = lines.pop() ?? '';
       for (const text of lines.filter((each) => each.startsWith('{"level"'))) {
@@ -69,8 +72,18 @@ export class Workplace {
         log.push(line);
         for (const listener of listeners) listener(line);
       }
+    };
+    err.setEncoding('utf8').on('data', (chunk: string) => {
+      stderr += chunk;
+      if (stdio) takeLog(chunk);
     });
-    child.stderr.setEncoding('utf8').on('data', (chunk: string) => (stderr += chunk));
+    // Frames are for the test to take, or to leave.
+    if (!stdio) {
+      out.setEncoding('utf8').on('data', (chunk: string) => {
+        stdout += chunk;
+        takeLog(chunk);
+      });
+    }
     const ended = once(child, 'close').then(([code, signal]): Ended => {
       this.#running.delete(child);
       return { code: code as number | null, signal: signal as NodeJS.Signals | null, stdout, stderr };

@@ -1,0 +1,51 @@
+/**
+ * What is in memory is a function of the journal: folding it gives the same sessions and the same charts, in the middle of
+ * everything and after a restart.
+ */
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { foldSessions } from '../support/fold.ts';
+import { ScriptPlayer, scripts, SESSIONS } from '../support/random-script.ts';
+import { copyStore, entriesOf } from '../support/store.ts';
+import { createWorld } from '../support/world.ts';
+
+it(
+  'folding the journal gives the sessions and charts that are live, wherever a script stands',
+  { timeout: 120_000 },
+  async () => {
+    await fc.assert(
+      fc.asyncProperty(scripts(40), async (steps) => {
+        const player = await ScriptPlayer.start();
+        await player.play(steps);
+        player.world.journal.pass();
+        await player.world.settle();
+        const folded = foldSessions(await entriesOf(player.world.store));
+        for (const id of SESSIONS) {
+          const live = player.world.system.session(id);
+          expect(folded.get(id)?.state).toEqual(live?.state);
+          expect(folded.get(id)?.snapshot).toEqual(live?.snapshot);
+        }
+      }),
+      { numRuns: 200 },
+    );
+  },
+);
+
+it('a restart after everything has ended gives back the same sessions and charts', { timeout: 120_000 }, async () => {
+  await fc.assert(
+    fc.asyncProperty(scripts(40), async (steps) => {
+      const player = await ScriptPlayer.start();
+      await player.play(steps);
+      await player.finish();
+      const { system, store, clock } = player.world;
+      const next = createWorld({ engines: [player.engine, player.slow], store: copyStore(store), clock });
+      const recovery = await next.start();
+      expect(recovery).toMatchObject({ classified: [], requeued: 0, sessions: system.live.sessions });
+      for (const id of SESSIONS) {
+        expect(next.system.session(id)?.state).toEqual(system.session(id)?.state);
+        expect(next.system.session(id)?.snapshot).toEqual(system.session(id)?.snapshot);
+      }
+    }),
+    { numRuns: 100 },
+  );
+});
