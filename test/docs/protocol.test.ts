@@ -96,6 +96,14 @@ describe('docs/PROTOCOL.md', () => {
     expect(numbers).toEqual(numbers.map((_, index) => index + 1));
   });
 
+  it('names a test for every guarantee', () => {
+    const guarantees = page.split(/^- \*\*(?=G\d+\. )/m).slice(1);
+    const bare = guarantees
+      .filter((text) => !/`test\//.test(text.split('\n\n')[0] ?? ''))
+      .map((text) => text.slice(0, 3));
+    expect(bare).toEqual([]);
+  });
+
   it('names tests that are there', () => {
     const named = [...page.matchAll(/`(test\/[^`:]+)::([^`]+)`/g)].map((match) => ({
       file: match[1] ?? '',

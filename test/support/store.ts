@@ -14,7 +14,7 @@ export function copyStore(store: MemoryStore, length = store.rows.length): Memor
   return copy;
 }
 
-export async function storedEntries(store: MemoryStore): Promise<StoredEntry[]> {
+async function storedEntries(store: MemoryStore): Promise<StoredEntry[]> {
   const journal = createMemoryJournal({ store: copyStore(store) });
   await journal.open();
   return journal.scan({ after: 0, limit: store.rows.length });

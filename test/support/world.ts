@@ -25,7 +25,7 @@ export interface Frame {
   readonly [field: string]: any; // eslint-disable-line @typescript-eslint/no-explicit-any -- frames of any kind, read by tests
 }
 
-export const LOCAL: Principal = { id: 'local', scopes: ['observe', 'drive', 'approve', 'exec', 'operate'] };
+const LOCAL: Principal = { id: 'local', scopes: ['observe', 'drive', 'approve', 'exec', 'operate'] };
 
 export const limits: Limits = {
   sessionsMax: 1000,
