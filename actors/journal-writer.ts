@@ -6,8 +6,11 @@ import type { Entry, EntryDraft } from './entry.ts';
 import type { Clock, Journal } from './ports.ts';
 import type { ReleaseQueue } from './release-queue.ts';
 
-/** Batches under way at once: one is being synced, the next one is at hand as soon as that is done. */
-const BATCHES_UNDER_WAY_MAX = 2;
+/**
+ * Batches under way at once. Each tick hands over its own, and the journal commits all that wait with one sync: held back here,
+ * an entry would miss the next commit and wait for the one after it. The bound is on what piles up before a disk that hangs.
+ */
+const BATCHES_UNDER_WAY_MAX = 64;
 
 type Place = { -readonly [Field in 'offset' | 'lane' | 'laneSeq' | 'at']: Entry[Field] };
 
