@@ -164,6 +164,7 @@ export class Mailbox implements OpeningOwner {
     this.#opening = undefined;
     this.#session = session;
     if (session === undefined) this.#owner.sessionCount -= 1;
+    else for (const command of this.#waiting.queue) this.#acceptance.enterLane(command, session);
     this.#openGate();
   }
 

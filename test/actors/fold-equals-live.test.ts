@@ -6,8 +6,32 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { foldSessions } from '../support/fold.ts';
 import { ScriptPlayer, scripts, SESSIONS } from '../support/random-script.ts';
+import type { Step } from '../support/random-script.ts';
 import { copyStore, entriesOf } from '../support/store.ts';
 import { createWorld } from '../support/world.ts';
+
+const sends = (kind: Extract<Step, { do: 'send' }>['kind'], session: number, depends: number[] = []): Step => ({
+  do: 'send',
+  kind,
+  session,
+  depends,
+  version: undefined,
+  key: undefined,
+  slow: false,
+});
+
+/** Two creations of one session, each waiting for a prompt of another: the second one queues before there is a session. */
+const QUEUED_BEFORE_THE_SESSION: Step[] = [
+  sends('create_session', 0),
+  { do: 'settle' },
+  sends('prompt', 0),
+  sends('create_session', 2, [1]),
+  { do: 'settle' },
+  sends('prompt', 0),
+  sends('create_session', 2, [1]),
+  { do: 'finish', turn: 0, ok: true },
+  { do: 'settle' },
+];
 
 it(
   'folding the journal gives the sessions and charts that are live, wherever a script stands',
@@ -26,7 +50,7 @@ it(
           expect(folded.get(id)?.snapshot).toEqual(live?.snapshot);
         }
       }),
-      { numRuns: 200 },
+      { numRuns: 200, examples: [[QUEUED_BEFORE_THE_SESSION]] },
     );
   },
 );
