@@ -1,6 +1,6 @@
 /** A program that talks to a server of its own over pipes: it keeps every line, reads when it wants to, and can go away. */
 import type { Readable, Writable } from 'node:stream';
-import type { Troupe } from './troupe-process.ts';
+import type { RunOptions, Troupe, Workplace } from './troupe-process.ts';
 
 export type Frame = Readonly<Record<string, unknown>>;
 
@@ -74,3 +74,29 @@ export class StdioClient {
 }
 
 const idOf = (line: string): unknown => (JSON.parse(line) as Frame)['id'];
+
+export interface StartedStdio {
+  readonly troupe: Troupe;
+  readonly client: StdioClient;
+}
+
+export function startStdio(place: Workplace, options: RunOptions = {}, ...args: string[]): StartedStdio {
+  const troupe = place.run(['--stdio', '--data-dir', 'data', ...args], { ...options, stdio: true });
+  return { troupe, client: new StdioClient(troupe) };
+}
+
+export const ping = (id: string): Frame => ({ type: 'ping', id });
+export const scripted = (steps: unknown): Frame => ({
+  type: 'create_session',
+  sessionId: 's',
+  id: 'create',
+  engine: 'scripted',
+  input: { turns: [steps] },
+});
+export const echo: Frame = { type: 'create_session', sessionId: 's', id: 'create' };
+export const prompt: Frame = { type: 'prompt', sessionId: 's', message: 'go', id: 'prompt' };
+/** 600,000 bytes, and as many again in the answer. */
+export const long = { ...prompt, message: '€'.repeat(200_000) };
+export const running = (line: string): boolean =>
+  line.startsWith('{"type":"command_started"') && line.includes('"commandId":"prompt"');
+export const messages = ({ log }: Troupe): string[] => log.map(({ msg }) => msg);
