@@ -22,10 +22,15 @@ export interface ServerProcess {
 }
 
 /** The command as users run it: the build, with its journal and its options. */
-export async function startServer(options: readonly string[], environment: object = {}): Promise<ServerProcess> {
+export async function startServer(
+  options: readonly string[],
+  environment: object = {},
+  nodeOptions: readonly string[] = [],
+): Promise<ServerProcess> {
   const startedAt = performance.now();
   const main = path('../../dist/src/cli/main.js');
-  const child = spawn(process.execPath, [main, 'serve', '--port', '0', '--log-level', 'info', ...options], {
+  const arguments_ = [...nodeOptions, main, 'serve', '--port', '0', '--log-level', 'info', ...options];
+  const child = spawn(process.execPath, arguments_, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...environment },
   });

@@ -48,6 +48,9 @@ const rounds = Number(options.rounds ?? (quick ? 1 : 5));
 const scale = quick ? 0.25 : 1;
 /** First windows of a server, until its code is compiled. */
 const FIRST_WARMUP_MS = 1_500 * scale;
+/** Sessions that no load writes to. */
+const IDLE_PREFIX = 'idle';
+const IDLE_SESSION = `${IDLE_PREFIX}-0`;
 
 const progress = createProgress();
 if (!options['no-build']) {
@@ -59,7 +62,7 @@ if (!options['no-build']) {
 mkdirSync(options.dir, { recursive: true });
 const dir = mkdtempSync(join(options.dir, 'bench-'));
 const client = new ClientProcess();
-const prober = new ClientProcess();
+const probers = [new ClientProcess(), new ClientProcess()] as const;
 const servers: ServerProcess[] = [];
 let nextNumber = 1;
 
@@ -102,7 +105,8 @@ async function pingPong(
   { commands, expected, ...plan }: PingPongPlan,
   by = client,
 ): Promise<PingPongResult> {
-  const firstNumber = by === client ? nextNumber : nextNumber + 500_000_000;
+  const beside = by === client ? -1 : probers.indexOf(by);
+  const firstNumber = nextNumber + (beside + 1) * 400_000_000;
   const result = await by.run('pingPong', {
     port: server.port,
     command: commands[0] ?? '',
@@ -130,6 +134,7 @@ async function measureRounds(): Promise<Round[]> {
   const own = { ...names, prologue: OWN_LIFECYCLE };
   for (const server of [durable, memory]) {
     await load(server, { ...createSession(sessions), count: sessions.length });
+    await load(server, { ...createSession(sessionIds(IDLE_PREFIX, SHAPE.connections)), count: SHAPE.connections });
     await load(server, { ...own, warmupMs: FIRST_WARMUP_MS, windowMs: 1 });
   }
   await load(echoServer, { ...echo(sessions), warmupMs: FIRST_WARMUP_MS, windowMs: 1 });
@@ -143,9 +148,12 @@ async function measureRounds(): Promise<Round[]> {
     const echoed = await load(echoServer, echo(sessions));
     now('durable');
     const window = { warmupMs: 400 * scale, windowMs: 1_800 * scale };
-    const [durableOwn, readUnderLoad] = await Promise.all([
+    // What is read of a session that the load writes to waits until that is durable; of another one it does not.
+    const readOf = (session: string): PingPongPlan => ({ ...getState([session]), ...window, pauseMs: 4 });
+    const [durableOwn, readOfWritten, readOfOther] = await Promise.all([
       load(durable, { ...own, ...window }),
-      pingPong(durable, { ...getState(sessions.slice(-1)), ...window, pauseMs: 5 }, prober),
+      pingPong(durable, readOf(sessions[0]!), probers[0]),
+      pingPong(durable, readOf(IDLE_SESSION), probers[1]),
     ]);
     now('durable, broadcast');
     const durableBroadcast = await load(durable, names);
@@ -169,7 +177,8 @@ async function measureRounds(): Promise<Round[]> {
       sync,
       echo: echoed,
       durableOwn,
-      readUnderLoad,
+      readOfWritten,
+      readOfOther,
       durableBroadcast,
       memoryOwn,
       prompts,
@@ -211,7 +220,7 @@ try {
 } finally {
   progress();
   client.stop();
-  prober.stop();
+  for (const prober of probers) prober.stop();
   for (const server of servers) await server.stop();
   rmSync(dir, { recursive: true, force: true });
 }
