@@ -4,7 +4,7 @@
  * State: durable where an entry was written for it, else gone with the process before anyone was told anything.
  */
 import type { Connection } from './connection.ts';
-import type { Names } from './deduplication.ts';
+import type { Names } from './names.ts';
 import type { CommandContract, CommandFrame, Failure, Outcome, Principal } from './message.ts';
 import type { CommandRef, ParsedCommand } from './ports.ts';
 import type { Timer } from './timer-wheel.ts';

@@ -8,6 +8,7 @@
  */
 import type { Command } from './command.ts';
 import type { Outcome } from './message.ts';
+import type { Names } from './names.ts';
 
 /** What is known of a command that has its outcome. */
 export interface SettledCommand {
@@ -36,36 +37,6 @@ export type Known = Command | SettledCommand;
 
 export function isSettled(known: Known): known is SettledCommand {
   return 'settled' in known;
-}
-
-/** Ids are unique per principal over all sessions. */
-export function idKey(principalId: string, commandId: string): string {
-  return `i\0${principalId}\0${commandId}`;
-}
-
-/** Idempotency keys are unique per principal and scope: a session's incarnation, or the server. */
-function scopedKey(principalId: string, scope: string, key: string): string {
-  return `k\0${principalId}\0${scope}\0${key}`;
-}
-
-/** Under what a command is known here. Written once per command: the index is asked three times with the same. */
-export interface Names {
-  readonly byId: string | undefined;
-  readonly byKey: string | undefined;
-}
-
-/** `id` is one that the client chose: a command without can't be asked for again. */
-export function namesOf(
-  principalId: string,
-  id: string | undefined,
-  keyScope: string | undefined,
-  idempotencyKey: string | undefined,
-): Names {
-  const hasKey = keyScope !== undefined && idempotencyKey !== undefined;
-  return {
-    byId: id === undefined ? undefined : idKey(principalId, id),
-    byKey: hasKey ? scopedKey(principalId, keyScope, idempotencyKey) : undefined,
-  };
 }
 
 export class Deduplication {

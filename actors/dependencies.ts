@@ -5,8 +5,9 @@
  * can form, across lanes and sessions too. State: rebuildable.
  */
 import type { Command } from './command.ts';
-import { idKey, isSettled } from './deduplication.ts';
+import { isSettled } from './deduplication.ts';
 import type { Deduplication } from './deduplication.ts';
+import { idKey } from './names.ts';
 import { failure } from './message.ts';
 import type { Failure } from './message.ts';
 import type { ParsedCommand } from './ports.ts';

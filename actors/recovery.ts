@@ -8,8 +8,8 @@
 import type { Actor } from 'xstate';
 import { recoveryMachine } from '../machines/recovery.ts';
 import { Command } from './command.ts';
-import { namesOf } from './deduplication.ts';
-import type { Names } from './deduplication.ts';
+import { namesOf } from './names.ts';
+import type { Names } from './names.ts';
 import { SERVER_LANE, sessionLane } from './entry.ts';
 import type { CommandAccepted, CommandFinished, CommandSettled, Entry } from './entry.ts';
 import { failure } from './message.ts';
