@@ -169,11 +169,10 @@ class Auditor {
   }
 
   #version(entry: OutcomeEntry, session: FoldedSession): void {
-    const { success, sessionVersion } = entry;
-    // An abort that found nothing to abort is the one success that changes nothing.
-    const expected = success && entry.commandType !== 'abort' ? [session.version + 1] : [session.version];
-    if (success && entry.commandType === 'abort') expected.push(session.version + 1);
-    const fits = success ? expected.includes(sessionVersion ?? -1) : sessionVersion === undefined;
+    const { success, sessionVersion, commandType, content } = entry;
+    // An abort that found nothing to abort is the one success that changes nothing, and tells no facts.
+    const changes = commandType !== 'abort' || (content.facts ?? []).length > 0;
+    const fits = sessionVersion === (success ? session.version + (changes ? 1 : 0) : undefined);
     this.#must(fits, entry, `makes version ${String(sessionVersion)} of ${session.version}`);
     session.version = sessionVersion ?? session.version;
   }

@@ -193,9 +193,10 @@ function withoutRespond({ frame }: Sent): CommandFrame {
 
 /** Other content under a known id or key is refused and changes nothing; a known key answers under another id. */
 async function expectConflicts(client: Client, load: Load, left: Audit, random: Random): Promise<void> {
-  // Of earlier boots: what is known of them comes from the journal.
-  const names = load.sent.filter(({ id, frame }) => frame.type === 'set_session_name' && left.outcomes.has(id));
-  const sample = Array.from({ length: 5 }, () => random.pick(names));
+  // Of earlier boots: what is known of them comes from the journal. Of this one it is in memory.
+  const all = load.sent.filter(({ frame }) => frame.type === 'set_session_name');
+  const names = all.filter(({ id }) => left.outcomes.has(id));
+  const sample = [...Array.from({ length: 5 }, () => random.pick(names)), ...all.slice(-5)];
   const conflicts = await client.ask(
     ...sample.map(({ frame: { idempotencyKey, ...frame } }) => ({ ...frame, name: 'something else' })),
   );
