@@ -33,6 +33,14 @@ export class Deadlines {
     command.timer = this.#runtime.wheel.arm(deadlineAt, () => this.#end(command, timeout(command, deadlineAt)));
   }
 
+  /** It does not wait for its dependencies any more. */
+  resolve(command: Command): void {
+    if (!command.awaitsDependencies) return;
+    command.awaitsDependencies = false;
+    command.dependencyTimer?.cancel();
+    this.#runtime.onCommandStep?.(command, 'dependencies.resolved');
+  }
+
   /** From now on only its dependencies hold it up. The timer is armed when its acceptance is durable. */
   awaitDependencies(command: Command): void {
     if (command.awaitsDependencies) return;

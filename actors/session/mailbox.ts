@@ -101,8 +101,7 @@ export class Mailbox implements OpeningOwner {
 
   /** The last dependency of a command that waits here has its outcome. */
   resolved(command: Command): void {
-    command.dependencyTimer?.cancel();
-    if (command.awaitsDependencies) this.#runtime.onCommandStep?.(command, 'dependencies.resolved');
+    this.#deadlines.resolve(command);
     if (this.#waiting.aside.delete(command)) this.#decide(command);
     else this.pump();
     this.#tidy();
@@ -118,6 +117,8 @@ export class Mailbox implements OpeningOwner {
         this.#deadlines.awaitDependencies(head);
         return;
       }
+      // The dependency may be over before anyone came to tell.
+      this.#deadlines.resolve(head);
       this.#waiting.queue.shift();
       this.#decide(head);
     }

@@ -59,6 +59,25 @@ it('the recording is a history of every command, from its admission to its end',
   ]);
 });
 
+it('a command at the head of its lane is told to go on, also when its dependency ended in the same lane', async () => {
+  const { world, send, prompt, engine } = await createScene();
+  const histories = recordCommands(world);
+  await send({ type: 'create_session', id: 'c', sessionId: 'b' });
+  await prompt('p', 'b');
+  const name = (id: string, dependsOn: string[]) => ({
+    type: 'set_session_name',
+    id,
+    sessionId: 's',
+    name: id,
+    dependsOn,
+  });
+  await send(name('head', ['p']), name('next', ['head']), name('last', ['p', 'next']));
+  engine.turn.finish();
+  await world.settle();
+  for (const history of histories.values()) playHistory(commandMachine, history);
+  expect(histories.size).toBe(5);
+});
+
 it('any script’s commands go through their chart and end in it', { timeout: 120_000 }, async () => {
   await fc.assert(
     fc.asyncProperty(scripts(40), async (steps) => {
