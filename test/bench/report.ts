@@ -68,8 +68,8 @@ ${notes.map((note) => `- ${note}`).join('\n')}
 
 Throughput and latency depend on the machine and on what else it does, so the goals are ratios to two yardsticks that are
 measured in the same run, in turn with everything else: each round measures every row once, and the table shows the median of
-the rounds; a ratio is the median of the rounds' own ratios. Goals in milliseconds and microseconds are for a machine on which
-parsing and writing the frame takes about one microsecond.
+the rounds; a ratio is the median of the rounds' own ratios. Goals in milliseconds are not, so a slow machine misses them
+sooner; its speed stands above.
 
 - *Echo* is a server of the \`ws\` package that parses each frame and writes it back, one write per frame. What Troupe does
   beyond that (validation, admission, order, the journal on disk, three lifecycle frames) is what the ratio shows.
