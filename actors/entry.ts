@@ -169,12 +169,45 @@ export interface StoredEntry {
   readonly fingerprint?: string;
 }
 
+/** Something in a journal that can't be so. Without a lane it is about a place where there is no entry. */
+export interface JournalProblem {
+  readonly lane?: string;
+  readonly laneSeq?: number;
+  readonly offset: number;
+  readonly problem: string;
+}
+
+/** What was checked of a journal, and found. */
+export interface JournalReport {
+  readonly ok: boolean;
+  readonly entries: number;
+  /** Journal lanes, each with its hash chain. */
+  readonly lanes: number;
+  /** Sessions that exist at the end. */
+  readonly sessions: number;
+  readonly commands: number;
+  readonly outcomes: number;
+  /** Accepted and without an outcome at the end: in flight, or for the next boot to classify. */
+  readonly openCommands: number;
+  readonly events: number;
+  readonly boots: number;
+  readonly lastOffset: number;
+  readonly problemCount: number;
+  /** The first ones, in the order in which they were found. */
+  readonly problems: readonly JournalProblem[];
+}
+
 /** The reading side of the journal; sees committed entries only. */
 export interface JournalReader {
   /** Entries with `offset > after`, ascending, at most `limit`, of one journal lane if given. An empty array is the end. */
   scan(range: { readonly after: number; readonly limit: number; readonly lane?: string }): Promise<StoredEntry[]>;
   /** The entry at an offset, if there is one. */
   read(offset: number): Promise<StoredEntry | undefined>;
+  /**
+   * Checks everything up to offset `last` against the hash chains and the rules of the runtime, in pieces that leave others
+   * their turn. Damage is what the report tells, not a rejection.
+   */
+  verify(last: number): Promise<JournalReport>;
 }
 
 /** An entry before the journal writer gave it its place. */

@@ -13,7 +13,7 @@ export const exitCodes = {
 
 const meanings: Record<keyof typeof exitCodes, string> = {
   done: 'done; a server was told to stop and has drained',
-  failed: 'ended by a failure; the last log line says which',
+  failed: 'ended by a failure, which the last log line tells; of verify: the journal is not clean',
   usage: 'an option, a variable or the config file is wrong',
   address: 'host or port cannot be listened on',
   journal: 'the data directory cannot be used',

@@ -13,7 +13,7 @@ import { packageVersion } from './version.ts';
 type Found = Readonly<Record<string, string | boolean>>;
 
 /** Commands of later versions. */
-const PLANNED = 'verify history replay export backup restore paths diagram inspect token'.split(' ');
+const PLANNED = 'history replay export backup restore paths diagram inspect token'.split(' ');
 
 /** Never rejects: what goes wrong is told and becomes the process's exit code. */
 export async function runProgram(argv: readonly string[]): Promise<void> {
@@ -47,6 +47,19 @@ function createProgram(): Command {
     });
   for (const option of commanderOptions()) server.addOption(option);
 
+  const verifying = program
+    .command('verify')
+    .description('check the journal of a data directory, beside a server or without one; changes nothing')
+    .option('--json', 'print the report as JSON')
+    .action(async (found: Found) => {
+      const { verify } = await import('./verify.ts');
+      const file = found['config'] as string | undefined;
+      verify({ flags: flagValues(found), file, json: found['json'] === true });
+    });
+  for (const option of commanderOptions()) {
+    if (option.long === '--data-dir' || option.long === '--config') verifying.addOption(option);
+  }
+
   program
     .command('config')
     .description('show the configuration')
@@ -71,7 +84,7 @@ function createProgram(): Command {
 /** Without this the default command would take a misspelt one for its own argument. */
 function checkCommand(name: string | undefined): void {
   if (name === undefined || name.startsWith('-')) return;
-  const known = ['serve', 'config'];
+  const known = ['serve', 'verify', 'config'];
   if (known.includes(name)) return;
   if (PLANNED.includes(name)) throw misused(`"${name}" is planned and not part of this version yet`);
   throw misused(`there is no command "${name}"; the nearest one is "${nearest(name, known)}" (see troupe --help)`);

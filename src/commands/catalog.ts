@@ -11,6 +11,7 @@ import { getSessionStats } from './session-stats.ts';
 import { createSession, deleteSession, setSessionName } from './session.ts';
 import { subscribe, unsubscribe } from './subscription.ts';
 import { abort, followUp, prompt, steer } from './turn.ts';
+import { verifyJournal } from './verify-journal.ts';
 
 export const catalog: readonly Command[] = [
   listSessions,
@@ -25,6 +26,7 @@ export const catalog: readonly Command[] = [
   getStartupRecovery,
   getMetrics,
   getCommandHistory,
+  verifyJournal,
   ping,
   prompt,
   steer,

@@ -5,13 +5,14 @@
  * The data is a `MemoryStore` beside the journal, as a directory is beside the process: a second journal on the same store
  * is a second server on the same data. State: volatile.
  */
-import type { Entry } from '../../actors/entry.ts';
+import type { Entry, JournalReport } from '../../actors/entry.ts';
 import { JournalRefused } from '../../actors/ports.ts';
 import type { Journal, JournalHead, StoredEntry } from '../../actors/ports.ts';
 import { chainHash, genesis } from './chain.ts';
 import { commandText, decode, encode } from './entry.ts';
 import type { EntryRecord } from './entry.ts';
 import { fingerprint } from './fingerprint.ts';
+import { verifyPages } from './verify.ts';
 
 interface Row {
   readonly record: EntryRecord;
@@ -101,6 +102,11 @@ class MemoryJournal implements Journal {
     this.#mustBeOpen();
     const row = this.#store.rows[offset - 1];
     return row === undefined ? undefined : stored(row);
+  }
+
+  async verify(last: number): Promise<JournalReport> {
+    this.#mustBeOpen();
+    return verifyPages(async (after, limit) => this.#store.rows.slice(after, after + limit), last);
   }
 
   async close(): Promise<void> {

@@ -96,7 +96,7 @@ export function mustBeAJournal(path: string): void {
 }
 
 /** What is still in the write-ahead log counts as well. */
-function mustBeInForm(path: string, database: Database.Database): void {
+export function mustBeInForm(path: string, database: Database.Database): void {
   const read = (name: string): number => database.pragma(name, { simple: true }) as number;
   mustBeOurs(path, read('application_id'), read('user_version'));
 }

@@ -8,6 +8,7 @@ export const refusals = {
   inUse: (dir: string) => `${dir} is in use by another server: stop that one, or ${ELSEWHERE}`,
   noDirectory: (dir: string) => `${dir} is not a directory: ${ELSEWHERE}`,
   unmakable: (dir: string) => `${dir} cannot be made there: ${ELSEWHERE}`,
+  noJournal: (dir: string) => `${dir} holds no journal of troupe: name another directory with --data-dir`,
   foreignDirectory: (dir: string) => `${dir} holds other files and no journal of troupe: ${ELSEWHERE}`,
   notWritable: (path: string) => `${path} is not writable: let this user write to it, or ${ELSEWHERE}`,
   full: (path: string) => `${path} is on a full disk: make room there, or ${ELSEWHERE}`,

@@ -5,7 +5,7 @@
  * here, durable in the data directory.
  */
 import { join, resolve } from 'node:path';
-import type { Entry } from '../../actors/entry.ts';
+import type { Entry, JournalReport } from '../../actors/entry.ts';
 import { JournalRefused } from '../../actors/ports.ts';
 import type { Journal, JournalHead, StoredEntry } from '../../actors/ports.ts';
 import { decode } from './entry.ts';
@@ -13,6 +13,8 @@ import { fingerprint } from './fingerprint.ts';
 import { JournalThread } from './sqlite-thread.ts';
 import { HASH_CHARS, lastOffset, packedCount, unpack } from './sqlite-wire.ts';
 import type { PackedPage, ScanRange } from './sqlite-wire.ts';
+import { verifyPages } from './verify.ts';
+import type { StoredRecord } from './verify.ts';
 
 export interface SqliteJournalOptions {
   /** Made if it is missing. */
@@ -73,6 +75,13 @@ class SqliteJournal implements Journal {
     return found?.entry.offset === offset ? found : undefined;
   }
 
+  verify(last: number): Promise<JournalReport> {
+    const thread = this.#open();
+    const read = async (after: number, limit: number): Promise<StoredRecord[]> =>
+      storedRecords(await thread.scan({ after, limit, lane: undefined }));
+    return verifyPages(read, last);
+  }
+
   async close(): Promise<void> {
     const thread = this.#thread;
     this.#ahead = undefined;
@@ -116,6 +125,13 @@ function storedEntries(page: PackedPage): StoredEntry[] {
     const kept = page.hashes.slice(at + HASH_CHARS, at + 2 * HASH_CHARS);
     const entry = decode(record);
     return kept.startsWith(' ') ? fingerprinted(entry, hash) : { entry, hash, fingerprint: kept };
+  });
+}
+
+function storedRecords(page: PackedPage): StoredRecord[] {
+  return unpack(page).map((record, index) => {
+    const at = index * 2 * HASH_CHARS;
+    return { record, hash: page.hashes.slice(at, at + HASH_CHARS) };
   });
 }
 

@@ -90,6 +90,7 @@ export function createHeldJournal(journal: Journal): HeldJournal {
     scan: (range) => journal.scan(range),
     head: (lane) => journal.head(lane),
     read: (offset) => journal.read(offset),
+    verify: (last) => journal.verify(last),
     close: async () => {
       release();
       await journal.close();

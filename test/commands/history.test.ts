@@ -285,6 +285,7 @@ async function longJournal(): Promise<Asked & { readonly scans: () => number; re
     append: inside.append.bind(inside),
     head: (lane: string) => inside.head(lane),
     read: (offset: number) => inside.read(offset),
+    verify: (last: number) => inside.verify(last),
     close: () => inside.close(),
     scan: async (range: Parameters<typeof inside.scan>[0]) => {
       const page = await inside.scan(range);

@@ -37,6 +37,7 @@ describe('contracts', () => {
       'get_startup_recovery server read observe short',
       'get_metrics server read observe short',
       'get_command_history server read observe short',
+      'verify_journal server read operate long',
       'ping server read observe short',
       'prompt session work drive long journalled turn',
       'steer session control drive short journalled',

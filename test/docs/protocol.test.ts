@@ -56,7 +56,8 @@ describe('docs/PROTOCOL.md', () => {
   it('gives commands as examples that the intake takes', () => {
     const intake = createIntake({ registry, frameBytesMax: 10_000 });
     const refused = examples('command').filter(
-      (text) => 'refusal' in intake.parse(new TextEncoder().encode(text), { id: 'p', scopes: ['observe', 'drive'] }),
+      (text) =>
+        'refusal' in intake.parse(new TextEncoder().encode(text), { id: 'p', scopes: ['observe', 'drive', 'operate'] }),
     );
     expect(refused).toEqual([]);
   });

@@ -1,0 +1,93 @@
+/**
+ * A journal's file that holds still: for those who read it beside a server, or after one, and must change nothing.
+ *
+ * SQLite leaves a write-ahead log and its index beside whatever it reads, and rebuilds an index that it finds. So a copy is
+ * read, made of the file and its log while neither changes. If a server writes all the time there is no such moment; then the
+ * file itself is read, and all that SQLite would leave beside it is there already. State: volatile.
+ */
+import { closeSync, constants, copyFileSync, mkdtempSync, openSync, readSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+
+const COPY_FILE = 'journal.db';
+const TRIES_MAX = 3;
+/** The head of the log's index: how far the log is written, and how far it was taken over into the file. */
+const INDEX_HEAD_BYTES = 136;
+const BUSY_TIMEOUT_MS = 5_000;
+
+export interface StillJournal {
+  readonly database: Database.Database;
+  /** False: it was copied while nobody wrote. */
+  readonly inPlace: boolean;
+  close(): void;
+}
+
+/** @throws what SQLite or the file system find wrong with it. */
+export function openStill(path: string): StillJournal {
+  for (let tries = 0; tries < TRIES_MAX; tries += 1) {
+    const folder = mkdtempSync(join(tmpdir(), 'troupe-verify-'));
+    try {
+      if (!copyStill(path, join(folder, COPY_FILE))) continue;
+      const database = openForReading(join(folder, COPY_FILE));
+      return { database, inPlace: false, close: () => database.close() };
+    } finally {
+      // What is open stays readable, and nothing is left behind however this process ends.
+      rmSync(folder, { recursive: true, force: true });
+    }
+  }
+  const database = openForReading(path);
+  return { database, inPlace: true, close: () => database.close() };
+}
+
+function openForReading(path: string): Database.Database {
+  const database = new Database(path, { readonly: true, fileMustExist: true, timeout: BUSY_TIMEOUT_MS });
+  try {
+    // The first question makes SQLite open all that it needs.
+    database.pragma('schema_version');
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+/** False when it changed meanwhile, or there is no room for a copy. */
+function copyStill(path: string, copy: string): boolean {
+  const before = stateOf(path);
+  try {
+    // Where the file system can, the copy shares the blocks of the original.
+    copyFileSync(path, copy, constants.COPYFILE_FICLONE);
+    if (sizeOf(`${path}-wal`) > 0) copyFileSync(`${path}-wal`, `${copy}-wal`, constants.COPYFILE_FICLONE);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    // The log went away with the server that closed it.
+    if (code !== 'ENOSPC' && code !== 'EDQUOT' && code !== 'ENOENT') throw error;
+    return false;
+  }
+  return stateOf(path) === before;
+}
+
+function stateOf(path: string): string {
+  const files = [path, `${path}-wal`].map((file) => {
+    const found = statSync(file, { bigint: true, throwIfNoEntry: false });
+    return found === undefined ? 'none' : `${found.ino} ${found.size} ${found.mtimeNs}`;
+  });
+  return [...files, indexHead(`${path}-shm`)].join('; ');
+}
+
+function sizeOf(file: string): number {
+  return statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+}
+
+function indexHead(file: string): string {
+  if (sizeOf(file) === 0) return 'none';
+  const head = Buffer.alloc(INDEX_HEAD_BYTES);
+  const index = openSync(file, 'r');
+  try {
+    readSync(index, head, 0, INDEX_HEAD_BYTES, 0);
+  } finally {
+    closeSync(index);
+  }
+  return head.toString('hex');
+}

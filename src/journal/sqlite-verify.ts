@@ -1,0 +1,150 @@
+/**
+ * Checks a data directory without a server: every stored row as it is, and the index by lane. Nothing is locked and nothing
+ * is changed, whether a server runs on it or not.
+ */
+import { statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import type { Database } from 'better-sqlite3';
+import type { EntryKind, JournalReport } from '../../actors/entry.ts';
+import { JournalRefused } from '../../actors/ports.ts';
+import { mustBeInForm } from './sqlite-file.ts';
+import { refusalOf, refusals } from './sqlite-refusal.ts';
+import { openStill } from './sqlite-still.ts';
+import { Verification } from './verify.ts';
+import type { StoredRecord, VerifyOptions } from './verify.ts';
+
+export interface DirectoryVerifyOptions extends VerifyOptions {
+  /** Told after each page. */
+  readonly onProgress?: (entries: number, of: number) => void;
+}
+
+export interface DirectoryReport extends JournalReport {
+  readonly journal: string;
+}
+
+const JOURNAL_FILE = 'journal.db';
+const PAGE_ENTRIES = 1_000;
+const FINDINGS_MAX = 100;
+/** After so many rows in a row that can't be read there is nothing to be found behind them. */
+const UNREADABLE_MAX = 1_000;
+
+/** @throws JournalRefused when there is no journal of troupe, or one that is newer than this code. */
+export function verifyDirectory(dataDir: string, options: DirectoryVerifyOptions): DirectoryReport {
+  const dir = resolve(dataDir);
+  const journal = join(dir, JOURNAL_FILE);
+  const verification = new Verification(options);
+  try {
+    if (statSync(journal, { throwIfNoEntry: false }) === undefined) throw new JournalRefused(refusals.noJournal(dir));
+    const still = openStill(journal);
+    try {
+      mustBeInForm(journal, still.database);
+      readAll(still.database, verification, options.onProgress);
+    } finally {
+      still.close();
+    }
+  } catch (error) {
+    if (!isDamage(error)) throw refusalOf(journal, error);
+    verification.report({ offset: verification.offset + 1 }, `nothing can be read from here on: ${error.message}`);
+  }
+  return { ...verification.end(), journal };
+}
+
+function isDamage(error: unknown): error is Error {
+  return error instanceof Error && 'code' in error && /^SQLITE_(CORRUPT|NOTADB|ERROR)/.test(String(error.code));
+}
+
+function readAll(
+  database: Database,
+  verification: Verification,
+  onProgress: DirectoryVerifyOptions['onProgress'],
+): void {
+  for (const text of quickCheck(database)) verification.report({ offset: 0 }, text);
+  const last = database.prepare<[], number>('SELECT coalesce(max("offset"), 0) FROM entries').pluck().get() ?? 0;
+  const rows = new Rows(database);
+  let limit = PAGE_ENTRIES;
+  let unreadable = 0;
+  for (let after = 0; after < last;) {
+    const page = rows.page(after, limit, last);
+    if (page instanceof Error && limit > 1) {
+      // Smaller and smaller pages, to find the row.
+      limit = Math.ceil(limit / 8);
+      continue;
+    }
+    if (page instanceof Error) {
+      verification.unreadable(after + 1, page.message);
+      unreadable += 1;
+      if (unreadable >= UNREADABLE_MAX) throw page;
+      after += 1;
+      continue;
+    }
+    if (page.length === 0) break;
+    for (const row of page) verification.take(row);
+    limit = Math.min(PAGE_ENTRIES, limit * 2);
+    unreadable = 0;
+    after = Math.max(after + 1, verification.offset);
+    onProgress?.(verification.entries, last);
+  }
+  for (const { offset, text } of indexFindings(database)) verification.report({ offset }, text);
+}
+
+/** SQLite's own look at its pages. */
+function quickCheck(database: Database): string[] {
+  try {
+    const found = database.pragma(`quick_check(${FINDINGS_MAX})`) as { quick_check: string }[];
+    return found.map(({ quick_check }) => quick_check.replaceAll(/\s+/g, ' ')).filter((text) => text !== 'ok');
+  } catch (error) {
+    // So damaged that it can't even be listed what is.
+    if (isDamage(error)) return [error.message];
+    throw error;
+  }
+}
+
+type Row = [number, string | null, number, number, number, number, EntryKind, string, string, string];
+
+class Rows {
+  readonly #select;
+
+  constructor(database: Database) {
+    const columns =
+      'e."offset", l.name, e.lane_id, e.lane_seq, e.at, e.version, e.kind, e.meta, e.content, lower(hex(e.hash))';
+    const text = `SELECT ${columns} FROM entries e LEFT JOIN lanes l ON l.id = e.lane_id
+      WHERE e."offset" > ? AND e."offset" <= ? ORDER BY e."offset" LIMIT ?`;
+    this.#select = database.prepare<[number, number, number], Row>(text).raw();
+  }
+
+  /** Each page is a transaction of its own: beside a server it holds nothing up. */
+  page(after: number, limit: number, last: number): StoredRecord[] | Error {
+    try {
+      return this.#select.all(after, last, limit).map((row) => {
+        const [offset, name, laneId, laneSeq, at, version, kind, meta, content, hash] = row;
+        const lane = name ?? `lane ${laneId}, which is not listed`;
+        return { record: { version, offset, lane, laneSeq, at, kind, meta, content }, hash };
+      });
+    } catch (error) {
+      if (isDamage(error)) return error;
+      throw error;
+    }
+  }
+}
+
+/** The index by lane may be behind, and may not be wrong. */
+function indexFindings(database: Database): { offset: number; text: string }[] {
+  const wrong = `SELECT p."offset" FROM places p LEFT JOIN entries e ON e."offset" = p."offset"
+    WHERE e.lane_id IS NOT p.lane_id ORDER BY 1 LIMIT ${FINDINGS_MAX}`;
+  const missing = `SELECT e."offset" FROM entries e WHERE e."offset" <= (SELECT max("offset") FROM places)
+    AND NOT EXISTS (SELECT 1 FROM places p WHERE p.lane_id = e.lane_id AND p."offset" = e."offset")
+    ORDER BY 1 LIMIT ${FINDINGS_MAX}`;
+  const ask = (text: string): number[] => {
+    try {
+      return database.prepare<[], number>(text).pluck().all();
+    } catch (error) {
+      // The look at the pages has told it.
+      if (isDamage(error)) return [];
+      throw error;
+    }
+  };
+  return [
+    ...ask(wrong).map((offset) => ({ offset, text: 'the index by lane names a lane that it is not in' })),
+    ...ask(missing).map((offset) => ({ offset, text: 'the index by lane leaves it out' })),
+  ];
+}

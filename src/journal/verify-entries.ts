@@ -1,0 +1,188 @@
+/**
+ * What the entries of a journal have to say to be those of a server that kept its promises: commands accepted before they
+ * start and end once, dependants after what they depend on, versions and event numbers without gaps, boots in order.
+ *
+ * It follows the runtime's rules from the outside: nothing of the runtime's own folding is used. State: volatile.
+ */
+import type {
+  CommandAccepted,
+  CommandFinished,
+  CommandSettled,
+  CommandStarted,
+  Entry,
+  JournalProblem,
+} from '../../actors/entry.ts';
+import { KnownIds } from './verify-ids.ts';
+
+type Place = Omit<JournalProblem, 'problem'>;
+type Ending = CommandSettled | CommandFinished;
+
+interface OpenCommand {
+  readonly accepted: CommandAccepted;
+  attempts: number;
+}
+
+interface SessionCount {
+  version: number;
+  seq: number;
+}
+
+const LANE_OF_SESSION = 'session:';
+
+export class EntryAudit {
+  readonly #report: (place: Place, problem: string) => void;
+  readonly #ids: KnownIds;
+  /** Accepted and without an outcome, by offset. */
+  readonly #open = new Map<number, OpenCommand>();
+  /** Sessions that exist, by journal lane. */
+  readonly #sessions = new Map<string, SessionCount>();
+  #boot = 0;
+  /** Outcomes that this boot gave by classification. */
+  #recovered = 0;
+  #commands = 0;
+  #outcomes = 0;
+  #events = 0;
+
+  constructor(idsMax: number, report: (place: Place, problem: string) => void) {
+    this.#report = report;
+    this.#ids = new KnownIds(idsMax, report);
+  }
+
+  get counts() {
+    return {
+      sessions: this.#sessions.size,
+      commands: this.#commands,
+      outcomes: this.#outcomes,
+      openCommands: this.#open.size,
+      events: this.#events,
+      boots: this.#boot,
+    };
+  }
+
+  take(entry: Entry): void {
+    if ('sessionId' in entry && entry.lane.startsWith(LANE_OF_SESSION)) {
+      const here = entry.lane === LANE_OF_SESSION + String(entry.sessionId);
+      this.#must(here, entry, `is about session ${String(entry.sessionId)}`);
+    }
+    switch (entry.kind) {
+      case 'command.accepted':
+        this.#commands += 1;
+        this.#ids.accept(entry);
+        this.#open.set(entry.offset, { accepted: entry, attempts: 0 });
+        break;
+      case 'command.started':
+        this.#start(entry);
+        break;
+      case 'command.settled':
+        this.#commands += 1;
+        if (entry.success) this.#ids.mustHaveSucceeded(entry, entry);
+        this.#ids.accept(entry);
+        this.#end(entry, entry);
+        break;
+      case 'command.finished':
+        this.#finish(entry);
+        break;
+      case 'session.event':
+        this.#number(entry, entry.seq, 1);
+        break;
+      case 'turn.released':
+      case 'server.stopped':
+        break;
+      case 'server.started':
+        this.#must(entry.boot === this.#boot + 1, entry, `boot ${entry.boot} follows boot ${this.#boot}`);
+        this.#boot = entry.boot;
+        this.#recovered = 0;
+        this.#ids.boot();
+        break;
+      case 'server.recovered': {
+        const { classified, requeued } = entry;
+        this.#must(classified === this.#recovered, entry, `counts ${classified} classified, not ${this.#recovered}`);
+        this.#must(requeued === this.#open.size, entry, `counts ${requeued} taken back, not ${this.#open.size}`);
+        break;
+      }
+      default:
+        entry satisfies never;
+        this.#must(false, entry, 'is of a kind that is not known');
+    }
+  }
+
+  #must(holds: boolean, { lane, laneSeq, offset }: Entry, otherwise: string): void {
+    if (!holds) this.#report({ lane, laneSeq, offset }, otherwise);
+  }
+
+  #start(entry: CommandStarted): void {
+    const open = this.#open.get(entry.acceptedOffset);
+    if (open?.accepted.commandId !== entry.commandId) {
+      this.#must(false, entry, `starts ${entry.commandId}, which offset ${entry.acceptedOffset} does not hold open`);
+      return;
+    }
+    this.#must(entry.attempt === open.attempts + 1, entry, `attempt ${entry.attempt} follows ${open.attempts}`);
+    open.attempts = entry.attempt;
+    this.#ids.mustHaveSucceeded(open.accepted, entry);
+  }
+
+  #finish(entry: CommandFinished): void {
+    const open = this.#open.get(entry.acceptedOffset);
+    if (open?.accepted.commandId !== entry.commandId) {
+      const text = `gives ${entry.commandId} an outcome, and offset ${entry.acceptedOffset} does not hold it open`;
+      this.#must(false, entry, `${text}: it has one already, or was never accepted`);
+      return;
+    }
+    const { accepted, attempts } = open;
+    this.#open.delete(entry.acceptedOffset);
+    this.#must(
+      accepted.commandType === entry.commandType,
+      entry,
+      `ends a ${entry.commandType}, not a ${accepted.commandType}`,
+    );
+    if (entry.recovered !== undefined) this.#recovered += 1;
+    if (entry.success && attempts === 0) this.#ids.mustHaveSucceeded(accepted, entry);
+    this.#end(entry, accepted);
+  }
+
+  #end(entry: Ending, accepted: CommandAccepted | CommandSettled): void {
+    this.#outcomes += 1;
+    this.#ids.settle(accepted, entry);
+    const failed = entry.errorCode !== undefined;
+    this.#must(entry.success !== failed, entry, failed ? 'succeeds with an error code' : 'fails without an error code');
+    const { events = [], facts = [] } = entry.content;
+    const opens = facts.some(({ type }) => type === 'session.opened');
+    if (opens) this.#openSession(entry);
+    else this.#version(entry, accepted.mailbox === 'control' && events.length === 0);
+    if (events.length > 0) this.#number(entry, entry.seq, events.length);
+    if (facts.some(({ type }) => type === 'session.closed')) this.#sessions.delete(entry.lane);
+  }
+
+  #openSession(entry: Ending): void {
+    this.#must(!this.#sessions.has(entry.lane), entry, 'opens a session that is there');
+    this.#must(entry.sessionVersion === 0, entry, `opens a session at version ${String(entry.sessionVersion)}`);
+    this.#sessions.set(entry.lane, { version: 0, seq: 0 });
+  }
+
+  /** `mayKeep`: control that found nothing to do succeeds and changes nothing. */
+  #version(entry: Ending, mayKeep: boolean): void {
+    const { sessionVersion: version, success } = entry;
+    const session = this.#sessions.get(entry.lane);
+    if (session === undefined || !success) {
+      this.#must(version === undefined, entry, `makes version ${String(version)} of nothing`);
+      const ofSession = entry.lane.startsWith(LANE_OF_SESSION);
+      this.#must(!(ofSession && success), entry, 'succeeds on a session that is not there');
+      return;
+    }
+    const fits = version === session.version + 1 || (mayKeep && version === session.version);
+    this.#must(fits, entry, `makes version ${String(version)} of version ${session.version}`);
+    session.version = version ?? session.version;
+  }
+
+  #number(entry: Entry, seq: number | undefined, count: number): void {
+    this.#events += count;
+    const session = this.#sessions.get(entry.lane);
+    if (session === undefined) {
+      this.#must(false, entry, 'has events of a session that is not there');
+      return;
+    }
+    const first = (seq ?? Number.NaN) - count + 1;
+    this.#must(first === session.seq + 1, entry, `event ${first} follows event ${session.seq}`);
+    session.seq = seq ?? session.seq;
+  }
+}

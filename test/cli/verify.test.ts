@@ -1,0 +1,146 @@
+/** `troupe verify` as a process, on what real servers wrote: while they run, after they were killed, after they stopped. */
+import Database from 'better-sqlite3';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { WebSocket } from 'ws';
+import { Workplace } from './troupe-process.ts';
+import type { Ended, Troupe } from './troupe-process.ts';
+
+// Every test starts processes: seconds on a busy machine.
+vi.setConfig({ testTimeout: 60_000 });
+
+let place: Workplace;
+beforeEach(() => {
+  place = new Workplace();
+});
+afterEach(() => place.clear());
+
+/** A server on `data` that has done something, and the next command goes to it as well. */
+async function busyServer(): Promise<{ server: Troupe; ask: (command: object) => Promise<unknown> }> {
+  const server = place.run(['--port', '0', '--data-dir', 'data']);
+  const { url } = await server.line('listening');
+  const socket = new WebSocket(String(url).replace(/^http/, 'ws'));
+  await once(socket, 'open');
+  const ask = async (command: object): Promise<unknown> => {
+    const id = `c-${(sent += 1)}`;
+    const answered = new Promise((resolve) => {
+      const hear = (bytes: Buffer): void => {
+        const frame = JSON.parse(bytes.toString()) as { type: string; id?: string };
+        if (frame.type !== 'response' || frame.id !== id) return;
+        socket.off('message', hear);
+        resolve(frame);
+      };
+      socket.on('message', hear);
+    });
+    socket.send(JSON.stringify({ id, ...command }));
+    return answered;
+  };
+  await ask({ type: 'create_session', sessionId: 's' });
+  await ask({ type: 'set_session_name', sessionId: 's', name: 'x' });
+  await ask({ type: 'prompt', sessionId: 's', message: 'hello durable world' });
+  return { server, ask };
+}
+let sent = 0;
+
+function verify(...options: string[]): Promise<Ended> {
+  return place.end(['verify', '--data-dir', 'data', ...options]);
+}
+
+/** Everything about every file of the data directory. */
+function contents(): unknown {
+  return readdirSync(place.path('data')).map((name) => {
+    const path = join(place.path('data'), name);
+    const { size, mtimeMs } = statSync(path);
+    return [name, size, mtimeMs, createHash('sha256').update(readFileSync(path)).digest('hex')];
+  });
+}
+
+describe('troupe verify', () => {
+  it('finds a journal clean beside its server, after kill -9, and after a stop, and changes nothing', async () => {
+    const { server, ask } = await busyServer();
+    const running = contents();
+    const beside = await verify();
+    expect(beside).toMatchObject({ code: 0, stderr: '' });
+    expect(beside.stdout).toMatch(
+      /^\S+\/data\/journal\.db: clean; checked \d+ entries in 2 lanes, 3 commands \(3 with an outcome, 0 open\), 1 session, 1 boot\n$/,
+    );
+    expect(contents()).toEqual(running);
+    expect(await ask({ type: 'verify_journal' })).toMatchObject({ success: true, data: { ok: true, commands: 3 } });
+
+    server.child.kill('SIGKILL');
+    await server.ended;
+    const killed = contents();
+    expect((await verify()).stdout).toContain(': clean; ');
+    expect(contents()).toEqual(killed);
+
+    const again = place.run(['--port', '0', '--data-dir', 'data']);
+    await again.line('listening');
+    again.child.kill('SIGTERM');
+    await again.ended;
+    const stopped = contents();
+    const report = JSON.parse((await verify('--json')).stdout) as Record<string, unknown>;
+    expect(report).toMatchObject({ ok: true, boots: 2, commands: 3, problems: [], dataDir: place.path('data') });
+    expect(contents()).toEqual(stopped);
+  });
+
+  it('names lane, laneSeq and offset of what is wrong, and exits with 1', async () => {
+    const { server } = await busyServer();
+    server.child.kill('SIGTERM');
+    await server.ended;
+    const database = new Database(place.path('data/journal.db'));
+    database.exec(`UPDATE entries SET content = replace(content, '"x"', '"y"') WHERE meta LIKE '%set_session_name%'`);
+    const [offset, laneSeq] = database
+      .prepare<[], [number, number]>(`SELECT "offset", lane_seq FROM entries WHERE meta LIKE '%set_session_name%'`)
+      .raw()
+      .get()!;
+    database.close();
+
+    const { code, stdout, stderr } = await verify();
+    expect([code, stderr]).toEqual([1, '']);
+    const [line, verdict] = stdout.split('\n');
+    expect(line).toBe(`session:s laneSeq ${laneSeq} offset ${offset}: its hash does not follow from what is stored`);
+    expect(verdict).toMatch(/journal\.db: 1 problem; checked \d+ entries/);
+
+    const asJson = await verify('--json');
+    expect(asJson.code).toBe(1);
+    expect(JSON.parse(asJson.stdout)).toMatchObject({
+      ok: false,
+      problemCount: 1,
+      problems: [{ lane: 'session:s', laneSeq, offset }],
+    });
+  });
+
+  it('does not let a damaged name steer the terminal', async () => {
+    const { server } = await busyServer();
+    server.child.kill('SIGTERM');
+    await server.ended;
+    const database = new Database(place.path('data/journal.db'));
+    database.exec(`UPDATE lanes SET name = 'session:' || char(27) || '[2J' WHERE name = 'session:s'`);
+    database.close();
+    const { code, stdout } = await verify();
+    expect(code).toBe(1);
+    expect(stdout).not.toContain('\u001b');
+    expect(stdout).toContain('session:\ufffd[2J laneSeq 1 ');
+  });
+
+  it.each([
+    ['is not there', () => undefined],
+    [
+      'holds something else',
+      () => {
+        mkdirSync(place.path('data'));
+        writeFileSync(place.path('data/thesis.txt'), 'mine');
+      },
+    ],
+  ])('refuses a directory that %s, and makes nothing', async (_what, make) => {
+    make();
+    const before = place.files;
+    const { code, stdout, stderr } = await verify();
+    expect([code, stdout]).toEqual([4, '']);
+    expect(stderr).toMatch(/^troupe: \S+\/data holds no journal of troupe: .*--data-dir\n$/);
+    expect(place.files).toEqual(before);
+  });
+});
