@@ -24,7 +24,8 @@ export type Inspector = (event: InspectionEvent) => void;
 export class Host {
   readonly #clock: Clock;
   readonly #roots = new Set<Actor<AnyActorLogic>>();
-  readonly #inspectors = new Map<Inspector, Set<() => void>>();
+  /** What ends each inspector's view of each actor. */
+  readonly #inspectors = new Map<Inspector, Map<Actor<AnyActorLogic>, () => void>>();
   readonly #provided = new Map<AnyStateMachine, AnyStateMachine>();
   #outbox: Intent[] | undefined;
 
@@ -53,7 +54,7 @@ export class Host {
     };
     const actor = createActor<AnyActorLogic>(hosted, { id, input, clock });
     this.#roots.add(actor);
-    for (const [inspector, detach] of this.#inspectors) detach.add(attach(actor, inspector));
+    for (const [inspector, detach] of this.#inspectors) detach.set(actor, attach(actor, inspector));
     actor.start();
     return actor as unknown as Actor<Logic>;
   }
@@ -61,6 +62,11 @@ export class Host {
   stop(actor: Actor<AnyActorLogic>): void {
     this.#roots.delete(actor);
     actor.stop();
+    // Whoever watches for weeks must not keep every actor that ever was.
+    for (const detach of this.#inspectors.values()) {
+      detach.get(actor)?.();
+      detach.delete(actor);
+    }
   }
 
   /** Runs transitions and hands back what they want done, in order. Not to be nested. */
@@ -78,12 +84,12 @@ export class Host {
 
   /** Shows every actor, present and future, to an inspector, until the returned function is called. */
   inspect(inspector: Inspector): () => void {
-    const detach = new Set<() => void>();
+    const detach = new Map<Actor<AnyActorLogic>, () => void>();
     this.#inspectors.set(inspector, detach);
-    for (const actor of this.#roots) detach.add(attach(actor, inspector));
+    for (const actor of this.#roots) detach.set(actor, attach(actor, inspector));
     return () => {
       this.#inspectors.delete(inspector);
-      for (const undo of detach) undo();
+      for (const undo of detach.values()) undo();
     };
   }
 

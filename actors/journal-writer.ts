@@ -77,9 +77,17 @@ export class JournalWriter {
     this.#lanes.set(lane, laneSeq);
   }
 
-  /** The lane's session is gone for good. A later session of the same name continues the chain where the journal says. */
-  forget(lane: string): void {
-    this.#lanes.delete(lane);
+  /** Where a lane that is known ends, durable or not. */
+  laneSeq(lane: string): number | undefined {
+    return this.#lanes.get(lane);
+  }
+
+  /**
+   * The lane's session is gone for good, and the lane is durable up to `laneSeq`. A later session of the same name continues
+   * the chain where the journal says; one that was there meanwhile has entries that the journal can't know yet.
+   */
+  forget(lane: string, laneSeq: number): void {
+    if (this.#lanes.get(lane) === laneSeq) this.#lanes.delete(lane);
   }
 
   /**

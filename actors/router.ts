@@ -135,7 +135,7 @@ export class Router implements MailboxOwner {
   emptied(mailbox: Mailbox): void {
     if (this.#mailboxes.get(mailbox.id) !== mailbox) return;
     this.#mailboxes.delete(mailbox.id);
-    if (this.#runtime.writer.knows(sessionLane(mailbox.id))) this.#forgetLane(mailbox.id);
+    this.#forgetLane(mailbox.id);
   }
 
   closed(mailbox: Mailbox): void {
@@ -157,8 +157,11 @@ export class Router implements MailboxOwner {
   /** Once its last entry is durable, a later session of the same name can ask the journal where the lane ended. */
   #forgetLane(sessionId: string): void {
     const { releases, writer } = this.#runtime;
+    const lane = sessionLane(sessionId);
+    const laneSeq = writer.laneSeq(lane);
+    if (laneSeq === undefined) return;
     releases.hold(writer.newestBatch, () => {
-      if (!this.#mailboxes.has(sessionId)) writer.forget(sessionLane(sessionId));
+      if (!this.#mailboxes.has(sessionId)) writer.forget(lane, laneSeq);
     });
   }
 

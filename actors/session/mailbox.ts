@@ -146,9 +146,9 @@ export class Mailbox implements OpeningOwner {
   /** Recovery: work that was accepted before the restart and never started. Folding has told the lane's chart of it. */
   requeue(command: Command): void {
     command.accepted = true;
-    command.inLane = this.#session !== undefined;
+    command.inLane = this.#session?.queues(command.acceptedOffset) === true;
     this.#deadlines.arm(command);
-    if (command.inLane) this.#waiting.queue.push(command);
+    if (this.#session !== undefined) this.#waiting.queue.push(command);
     else this.admit(command);
   }
 

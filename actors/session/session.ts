@@ -79,6 +79,11 @@ export class Session {
     return lane === undefined ? event !== 'work.started' : lane.getSnapshot().can({ type: event });
   }
 
+  /** The work is counted by the lane's chart. */
+  queues(acceptedOffset: number): boolean {
+    return this.#queued?.has(acceptedOffset) === true;
+  }
+
   /** Asks the chart of the running turn's command whether this may still be its outcome. */
   commandCan(event: CommandEvent['type']): boolean {
     return this.#child('command')?.getSnapshot().can({ type: event }) ?? false;
@@ -217,10 +222,12 @@ export class Session {
     this.#send({ type: 'turn.settled' });
   }
 
+  /** What an earlier server with more room accepted may be too much for the lane: it enters when it comes to its head. */
   #queue(acceptedOffset: number, commandId: string, deadlineAt: number | undefined): void {
+    this.#send({ type: 'work.accepted', commandId, deadlineAt });
+    if (!this.laneCan('work.queued')) return;
     this.#queued ??= new Set();
     this.#queued.add(acceptedOffset);
-    this.#send({ type: 'work.accepted', commandId, deadlineAt });
     this.#lane('work.queued');
   }
 

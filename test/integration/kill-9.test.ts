@@ -88,14 +88,16 @@ const inFlightOf = ({ started, waitingControl, waitingWork }: Audit): string[] =
   ...waitingWork,
 ];
 
+const nameOf = ({ id, frame }: Sent): string => `${id} ${frame.type}`;
+
 /** Whatever a client was shown is on the disk of the server that was killed in that moment. */
 function expectDurable(load: Load, left: Audit): void {
   const known = new Set([...left.outcomes.keys(), ...inFlightOf(left)]);
   const lost = load.sent.filter(({ id, shown, journalled }) => shown && journalled && !known.has(id));
-  expect(lost.map(({ frame }) => frame)).toEqual([]);
+  expect(lost.map(nameOf)).toEqual([]);
   const told = load.sent.filter(({ outcome, finished }) => outcome !== undefined || finished !== undefined);
   const forgotten = told.filter(({ id, journalled }) => journalled && !left.outcomes.has(id));
-  expect(forgotten.map(({ frame }) => frame)).toEqual([]);
+  expect(forgotten.map(nameOf)).toEqual([]);
   const events = [...load.shownEvents].filter(([place, type]) => left.events.get(place) !== type);
   expect(events).toEqual([]);
 }
@@ -176,8 +178,8 @@ async function sendAllAgain(client: Client, load: Load, left: Audit): Promise<{ 
   all.forEach((sent, index) => {
     const answer = answers[index]!;
     count[answer.replayed === true ? 'replayed' : 'ranNow'] += 1;
-    if ((answer.replayed === true) !== known.has(sent.id)) wrong.push({ sent: sent.frame, answer });
-    if (isEarly(sent, answer)) wrong.push({ sent: sent.frame, answer });
+    if ((answer.replayed === true) !== known.has(sent.id)) wrong.push({ sent: nameOf(sent), answer });
+    if (isEarly(sent, answer)) wrong.push({ sent: nameOf(sent), answer });
     load.tell(sent, outcomeOf(answer));
   });
   expect(wrong).toEqual([]);

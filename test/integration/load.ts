@@ -64,7 +64,7 @@ export class Load {
     return new Map(KEPT.map((id) => [id, this.sent.filter(({ sessionId }) => sessionId === id)]));
   }
 
-  /** Keeps all clients busy until `framesMax` frames came in; calls `strike` then, and waits until all are cut off. */
+  /** Keeps all clients busy until `framesMax` frames came in; calls `strike` at the next response, and waits until all are cut off. */
   async run(clients: readonly Client[], framesMax: number, strike: () => void): Promise<void> {
     this.#round += 1;
     let frames = 0;
@@ -84,7 +84,7 @@ export class Load {
         this.#see(frame);
         frames += 1;
         if (frame.type === 'response' && frame.id !== undefined) outstanding -= 1;
-        if (frames === framesMax) {
+        if (!struck && frames >= framesMax && frame.type === 'response') {
           struck = true;
           strike();
         }
@@ -173,8 +173,10 @@ export class Load {
     this.#counted += 1;
     const id = `c-${this.#round}-${this.#counted}`;
     const target = type === 'list_sessions' ? {} : { sessionId };
+    // What takes long to be stored shows whether anything is told before that.
+    const ballast = this.#random.chance(10) ? { ballast: 'x'.repeat(100_000) } : {};
     const journalled = !READS.has(type);
-    const frame: CommandFrame = { type, id, ...target, ...fields };
+    const frame: CommandFrame = { type, id, ...target, ...fields, ...ballast };
     const sent: Sent = { id, frame, sessionId, journalled, shown: false, finished: undefined, outcome: undefined };
     this.sent.push(sent);
     this.#byId.set(id, sent);
