@@ -46,7 +46,7 @@ function find(fields: Record<string, unknown>): Entry {
 
 /** What is found when one entry says something else, under a chain that fits. */
 function forging(entry: Entry, changes: object): readonly JournalProblem[] {
-  const forged = entries.map((each) => (each === entry ? ({ ...each, ...changes }) : each));
+  const forged = entries.map((each) => (each === entry ? { ...each, ...changes } : each));
   return verify(chained(forged)).problems;
 }
 
