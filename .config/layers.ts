@@ -109,11 +109,11 @@ export const LAYERS: readonly Layer[] = [
   },
   {
     name: 'host',
-    path: '^src/(clock|ids)[.]ts$',
+    path: '^src/(clock|ids|version)[.]ts$',
     layers: ['vocabulary'],
     packages: [],
     node: true,
-    why: 'Time and identity as Node has them, behind their ports.',
+    why: 'Time and identity as Node has them, behind their ports, and which version this is.',
   },
   {
     name: 'composition',

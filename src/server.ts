@@ -12,7 +12,6 @@ import type { Limits } from '../actors/limits.ts';
 import type { Principal, RecoverySummary } from '../actors/message.ts';
 import type { Clock, Engine, Ids, Journal, Telemetry } from '../actors/ports.ts';
 import { createSystem } from '../actors/system.ts';
-import { packageVersion } from './cli/version.ts';
 import { createClock } from './clock.ts';
 import { catalog } from './commands/catalog.ts';
 import { createGreeting } from './commands/greeting.ts';
@@ -31,6 +30,7 @@ import { createBus } from './telemetry/bus.ts';
 import { createHttpListener, urlOf } from './transports/http.ts';
 import { createStdioTransport, type StdioEnd, type StdioStreams } from './transports/stdio.ts';
 import { createWebSocketTransport } from './transports/websocket.ts';
+import { packageVersion } from './version.ts';
 
 export interface Server {
   /** @throws StartRefused or JournalRefused; everything is closed again then. */

@@ -5,10 +5,10 @@
 import { Command, CommanderError } from 'commander';
 import { defaultConfig } from '../config.ts';
 import { nearest } from '../config-keys.ts';
+import { packageVersion } from '../version.ts';
 import { exitCodes, exitCodeTable } from './exit-codes.ts';
 import { commanderOptions, flagValues, plannedOption } from './options.ts';
 import { Refusal } from './refusal.ts';
-import { packageVersion } from './version.ts';
 
 type Found = Readonly<Record<string, string | boolean>>;
 

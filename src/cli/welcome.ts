@@ -1,7 +1,7 @@
 /**
  * What a person at a terminal reads when the server is up. Pure. State: none.
  */
-import { packageVersion } from './version.ts';
+import { packageVersion } from '../version.ts';
 
 export interface Welcome {
   readonly host: string;
