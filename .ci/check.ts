@@ -11,6 +11,7 @@ const CHECKS: Record<string, string> = {
   lint: 'eslint --max-warnings 0 .',
   format: 'prettier --check --log-level warn --cache "**/*.{ts,mjs,js,json,yml,html,css}"',
   layers: 'node .ci/layers.ts',
+  package: 'node .ci/package.ts',
   dead: 'knip --no-progress --cache --cache-location node_modules/.cache/knip',
 };
 

@@ -87,10 +87,15 @@ describe('the codebase', () => {
   });
 
   it('exports every index that is meant for outsiders, and nothing else', () => {
-    const manifest = JSON.parse(readFileSync(`${root}/package.json`, 'utf8')) as { exports: Record<string, string> };
-    const exported = Object.values(manifest.exports).filter((target) => target.endsWith('/index.js'));
-    const indexes = globSync('{machines,actors,src,src/client,src/protocol,src/testing}/index.ts', { cwd: root });
-    expect(exported.sort()).toEqual(indexes.map((file) => `./dist/${file.replace(/ts$/, 'js')}`).sort());
+    const { exports } = JSON.parse(readFileSync(`${root}/package.json`, 'utf8')) as {
+      exports: Record<string, string | { types: string; default: string }>;
+    };
+    const targets = Object.values(exports).filter((target) => typeof target === 'object');
+    const sources = targets.map((target) => target.default.replace(/^\.\/dist\/(.*)\.js$/, '$1.ts'));
+    expect(targets.map(({ types }) => types)).toEqual(sources.map((file) => `./dist/${file.replace(/ts$/, 'd.ts')}`));
+    expect(sources.filter((file) => !shipped.includes(file))).toEqual([]);
+    const indexes = shipped.filter((file) => file.endsWith('/index.ts'));
+    expect(sources.filter((file) => file.endsWith('/index.ts')).sort()).toEqual(indexes.sort());
   });
 
   it('names no download address and no machine in the lock file', () => {

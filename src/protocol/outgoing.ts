@@ -6,9 +6,10 @@
  */
 import { z } from 'zod';
 import { errorCodes } from './errors.ts';
+import type { ErrorCode } from './errors.ts';
 
 const count = z.int().min(0);
-const errorCode = z.enum(errorCodes as [string, ...string[]]);
+const errorCode = z.enum(errorCodes as [ErrorCode, ...ErrorCode[]]);
 
 /** One wrong field of a command. */
 const detail = z.strictObject({

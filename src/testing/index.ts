@@ -1,7 +1,11 @@
 /**
- * What tests of charts and of ports need: published, so that machines, engines and journals written elsewhere can be held to
- * the same.
+ * What tests of charts and of what stands behind the ports need: paths through a chart, its transition table, a clock and a
+ * journal that a test has in its hand. Needs no test runner; the suites that do are in `./testing/conformance`.
  */
+export { createSimulatedClock } from './clock.ts';
+export type { SimulatedClock } from './clock.ts';
+export { createHeldJournal } from './held-journal.ts';
+export type { HeldJournal } from './held-journal.ts';
 export { playHistory } from './history.ts';
 export { modelOf } from './model.ts';
 export type { MachineExamples, MachineModel, Unreachable } from './model.ts';

@@ -15,6 +15,11 @@ import type { HeartbeatOptions } from './heartbeat.ts';
 import { refusalOf, refusalText, upgradeRequired, type HttpRefusal } from './http.ts';
 import { WebSocketConnection } from './websocket-connection.ts';
 
+// What it is attached to, and the shapes that its options have.
+export { createHttpListener } from './http.ts';
+export type { HttpOptions } from './http.ts';
+export type { IsOwnHost } from './access.ts';
+
 export interface WebSocketPorts {
   readonly reception: Reception;
   readonly clock: Clock;
