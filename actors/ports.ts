@@ -60,7 +60,12 @@ export interface JournalHead {
  *   process and of the machine. A `volatile` journal loses everything with the process.
  * - *Fencing.* A batch whose `offset` or `laneSeq` does not continue what is stored fails whole: a second writer can't slip in.
  * - *Failure.* After one failed batch every later one fails too, until the journal is opened again: nothing is ever
- *   committed behind a hole. Reads go on working as far as the disk does.
+ *   committed behind a hole. Reads go on working as far as the disk does. What a batch that failed left behind is not known:
+ *   it is committed whole or not at all.
+ * - *Opening again*, with `open` on a journal that failed and was not closed: settles with the true head, which counts a batch
+ *   that was committed although its answer was lost, clears the failure, and appends go on behind that head. Nobody else gets
+ *   at the data in between. Rejected, it leaves the journal as it was: failed, and as readable as before. It may be tried
+ *   again at any time; calls during one attempt share it.
  * - *Reading* sees committed entries only.
  * - *Exclusive.* A second `open` on the same data, from any process, is refused until `close` or the end of the process.
  */
@@ -163,6 +168,12 @@ export interface CommandRef {
   readonly idempotencyKey: string | undefined;
 }
 
+/**
+ * What a client has to know of a response beside its outcome: it is the outcome of an earlier command of the same name
+ * (`replayed`), it shows what was durable before the journal failed (`stale`), or what it did is not durable (`undurable`).
+ */
+export type ResponseMark = 'replayed' | 'stale' | 'undurable';
+
 /** Writes frames as text: the wire's side of the runtime. Pure. */
 export interface Frames {
   accepted(command: CommandRef): string;
@@ -173,11 +184,21 @@ export interface Frames {
     id: unknown,
     outcome: Outcome,
     sessionVersion: number | undefined,
-    replayed: boolean,
+    mark?: ResponseMark,
   ): string;
   event(sessionId: string, epoch: string, seq: number, event: SessionEvent, ephemeral: boolean): string;
   /** Every other frame: `{type, data}`. */
   notice(type: string, data: Json): string;
+}
+
+/** The client of a transport that can ask it for signs of life. */
+export interface Pulse {
+  /** Asks; the answer comes as `Peer.ponged`. */
+  ping(): void;
+  /** Any figure that changes when the client takes or gives bytes. */
+  readonly progress: number;
+  /** Calls back once what has come in by now is read: a process that was blocked or asleep runs its timers first. */
+  whenRead(callback: () => void): void;
 }
 
 /** The outgoing side of a transport. */
@@ -187,6 +208,8 @@ export interface Outlet {
   /** Frames of one tick leave in one write. Never throws; after `close` it does nothing. */
   write(text: string): void;
   close(code: number, reason: string): void;
+  /** Absent where the transport knows by itself that its client is gone. */
+  readonly pulse?: Pulse;
 }
 
 /** A frame that is a valid command of a known type. */
@@ -218,6 +241,8 @@ export interface Peer {
   readonly connectionId: string;
   /** One frame, whole. Frames that come before the greeting was sent are kept in order. */
   receive(bytes: Uint8Array): void;
+  /** A pong came, also one that nobody asked for. */
+  ponged(): void;
   /** The transport is gone, for whatever reason. Idempotent. */
   closed(): void;
 }

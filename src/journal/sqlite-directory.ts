@@ -58,17 +58,25 @@ export function claimDirectory(dataDir: string): DirectoryClaim {
   }
 }
 
+/** A connection that nobody refers to is closed by the garbage collector, and its lock would go while the thread still writes. */
+const locks = new Set<Database.Database>();
+
 function lock(lockPath: string, dir: string): () => void {
   const held = new Database(lockPath, { fileMustExist: true, timeout: 0 });
+  const release = (): void => {
+    locks.delete(held);
+    held.close();
+  };
+  locks.add(held);
   try {
     // Nothing is ever written, and a rollback journal would lie around after kill -9.
     held.pragma('journal_mode = MEMORY');
     held.exec('BEGIN EXCLUSIVE');
   } catch (error) {
-    held.close();
+    release();
     throw refusalOf(dir, error);
   }
-  return () => held.close();
+  return release;
 }
 
 /**

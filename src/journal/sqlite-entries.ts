@@ -129,6 +129,11 @@ export class SqliteEntries {
     this.#database.close();
   }
 
+  /** Another connection has taken over. */
+  abandon(): void {
+    this.#database.close();
+  }
+
   #add(record: EntryRecord): void {
     const { offset, lane, laneSeq } = record;
     const head = this.#headOf(lane) ?? this.#newLane(lane);

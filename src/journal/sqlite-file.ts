@@ -73,6 +73,33 @@ export function openJournalFile(path: string): Database.Database {
   }
 }
 
+/**
+ * Another connection to a journal that is open in this process, after an append failed. It trusts nothing that the failed one
+ * remembers, starts the write-ahead log anew, so that nothing of the failed transaction is left in it, and is there only when
+ * a transaction could be committed.
+ *
+ * The file's header is not looked at: closing any other descriptor of the file would drop the locks of this process.
+ *
+ * @throws JournalRefused
+ */
+export function reopenJournalFile(path: string): Database.Database {
+  let database: Database.Database | undefined;
+  try {
+    database = new Database(path, { fileMustExist: true, timeout: BUSY_TIMEOUT_MS });
+    mustBeInForm(path, database);
+    configure(database);
+    // Who reads beside a server may keep the log from being started anew. That is no reason to wait, nor to refuse.
+    database.pragma('busy_timeout = 0');
+    database.pragma('wal_checkpoint(TRUNCATE)');
+    database.pragma(`busy_timeout = ${BUSY_TIMEOUT_MS}`);
+    database.pragma(`user_version = ${SCHEMA_VERSION}`);
+    return database;
+  } catch (error) {
+    database?.close();
+    throw refusalOf(path, error);
+  }
+}
+
 const HEADER_BYTES = 100;
 const MAGIC = 'SQLite format 3\0';
 const USER_VERSION_AT = 60;

@@ -12,11 +12,16 @@ export const refusals = {
   foreignDirectory: (dir: string) => `${dir} holds other files and no journal of troupe: ${ELSEWHERE}`,
   notWritable: (path: string) => `${path} is not writable: let this user write to it, or ${ELSEWHERE}`,
   full: (path: string) => `${path} is on a full disk: make room there, or ${ELSEWHERE}`,
+  unusable: (path: string, why: string) =>
+    `${path} cannot be read or written (${why}): look after the disk and the room on it, or ${ELSEWHERE}`,
   noDatabase: (path: string) => `${path} is not an SQLite database: ${FROM_BACKUP}`,
   damaged: (path: string, how: string) => `${path} is damaged (${how}): ${FROM_BACKUP}`,
   foreignDatabase: (path: string) => `${path} is the database of another program: ${ELSEWHERE}`,
   newer: (path: string, found: number, known: number) =>
     `${path} was written by a newer troupe (its form is ${found}, this one knows ${known}): upgrade troupe, or ${ELSEWHERE}`,
+  noThread: (path: string, why: string) => `${path} cannot be opened (${why}): start the server again`,
+  replaced: (path: string) =>
+    `${path} is not the file any more that it was: stop the server, put the file back, start again`,
   otherwise: (path: string, why: string) => `${path} cannot be opened (${why}): ${FROM_BACKUP}`,
 };
 
@@ -33,6 +38,7 @@ function textFor(path: string, code: string, message: string): string {
   if (['EACCES', 'EPERM', 'EROFS'].includes(code)) return refusals.notWritable(path);
   if (code.startsWith('SQLITE_READONLY') || code.startsWith('SQLITE_CANTOPEN')) return refusals.notWritable(path);
   if (['ENOSPC', 'EDQUOT', 'SQLITE_FULL'].includes(code)) return refusals.full(path);
+  if (code.startsWith('SQLITE_IOERR') || ['EIO', 'EFBIG'].includes(code)) return refusals.unusable(path, message);
   if (code === 'SQLITE_NOTADB') return refusals.noDatabase(path);
   if (code.startsWith('SQLITE_CORRUPT')) return refusals.damaged(path, message);
   if (code.startsWith('SQLITE_BUSY')) return refusals.inUse(path);

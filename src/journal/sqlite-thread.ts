@@ -23,8 +23,9 @@ const WORKER_URL = new URL(`./sqlite-worker${ENDING}`, import.meta.url);
 export class JournalThread {
   /** Offset of the newest entry, once the journal is open. */
   readonly opened: Promise<number>;
+  /** Resolves when nothing of the thread is left, its database included. */
+  readonly ended: Promise<void>;
   readonly #worker: Worker;
-  readonly #ended: Promise<void>;
   readonly #batches: Done[] = [];
   readonly #questions = new Map<number, Question>();
   #lastQuestion = 0;
@@ -34,29 +35,37 @@ export class JournalThread {
   /** Why the thread answers no more. */
   #gone: Error | undefined;
 
-  constructor(dataDir: string) {
-    this.#worker = new Worker(WORKER_URL, { name: 'journal', workerData: { dataDir } });
+  /** The directory of `journalPath` must be claimed. */
+  constructor(journalPath: string) {
+    this.#worker = new Worker(WORKER_URL, { name: 'journal', workerData: { journalPath } });
     this.opened = new Promise<number>((resolve, reject) => {
       this.#opening = { resolve, reject };
     });
-    this.#ended = new Promise((resolve) => {
+    this.ended = new Promise((resolve) => {
       this.#worker.once('exit', () => {
         this.#end(new Error(this.#closing ? 'the journal is closed' : 'the thread of the journal ended'));
         resolve();
       });
     });
     this.#worker.on('message', (message: FromWorker) => this.#receive(message));
-    this.#worker.on('error', (error) => this.#end(error as Error));
+    this.#worker.on('error', (error) =>
+      this.#end(new Error(`the thread of the journal ended: ${(error as Error).message}`, { cause: error })),
+    );
   }
 
-  /** True when nothing will be written any more. */
+  /** True while nothing will be written: until `reopen`, or for good when it is gone. */
   get failed(): boolean {
     return this.#failure !== undefined;
   }
 
+  /** True when it answers no more: another thread is needed. */
+  get gone(): boolean {
+    return this.#gone !== undefined;
+  }
+
   append(entries: readonly Entry[], done: Done): void {
     if (this.#closing) {
-      void this.#ended.then(() => done(this.#gone));
+      void this.ended.then(() => done(this.#gone));
       return;
     }
     const failure = this.#failure;
@@ -83,11 +92,16 @@ export class JournalThread {
     return this.#ask((id) => ({ type: 'head', id, lane }));
   }
 
+  /** After a failure: appends go on behind the offset that it resolves with. Rejected, all is as before. */
+  async reopen(): Promise<number> {
+    return (await this.#ask<{ readonly offset: number }>((id) => ({ type: 'reopen', id }))).offset;
+  }
+
   /** Resolves when the thread has ended, with all that it was given before. */
   close(): Promise<void> {
     if (!this.#closing) this.#send({ type: 'close' });
     this.#closing = true;
-    return this.#ended;
+    return this.ended;
   }
 
   #send(message: ToWorker): void {
@@ -119,12 +133,17 @@ export class JournalThread {
       case 'failed':
         this.#fail(new Error(message.message));
         break;
+      case 'reopened':
+        // What the thread was given before this message was all answered with the failure.
+        this.#failure = undefined;
+        this.#questionOf(message.id)?.resolve(message as never);
+        break;
       case 'page':
       case 'head':
         this.#questionOf(message.id)?.resolve(message as never);
         break;
       case 'unread':
-        this.#questionOf(message.id)?.reject(new Error(message.message));
+        this.#questionOf(message.id)?.reject(new (message.refused ? JournalRefused : Error)(message.message));
         break;
       default:
         message satisfies never;

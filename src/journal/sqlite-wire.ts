@@ -28,6 +28,8 @@ export type ToWorker =
   | { readonly type: 'fail'; readonly message: string }
   | ({ readonly type: 'scan'; readonly id: number } & ScanRange)
   | { readonly type: 'head'; readonly id: number; readonly lane: string }
+  /** After a failure: another connection takes the place of the one that failed. */
+  | { readonly type: 'reopen'; readonly id: number }
   | { readonly type: 'close' };
 
 export interface ScanRange {
@@ -41,11 +43,13 @@ export type FromWorker =
   | { readonly type: 'refused'; readonly message: string }
   /** So many batches, the oldest first, are durable. */
   | number
-  /** The batch behind the last durable one failed, and nothing will be written any more. */
+  /** The batch behind the last durable one failed, and nothing will be written until the journal is opened again. */
   | { readonly type: 'failed'; readonly message: string }
   | (PackedPage & { readonly type: 'page'; readonly id: number })
   | { readonly type: 'head'; readonly id: number; readonly laneSeq: number }
-  | { readonly type: 'unread'; readonly id: number; readonly message: string };
+  | { readonly type: 'reopened'; readonly id: number; readonly offset: number }
+  /** The question has no answer. `refused`: the text is one for people, with the file and the remedy. */
+  | { readonly type: 'unread'; readonly id: number; readonly message: string; readonly refused: boolean };
 
 export const HASH_CHARS = 64;
 

@@ -2,16 +2,16 @@
  * The thread that owns the database, so that the event loop never waits for a disk.
  *
  * Messages are taken in the order in which they were sent. Batches that wait are committed together with one sync; a
- * question in between is answered from what was committed before it.
+ * question in between is answered from what was committed before it. The lock on the directory is not held here but on the
+ * event loop, so that no other server can slip in when this thread dies and another one takes its place. State: volatile.
  */
+import { statSync } from 'node:fs';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import type { MessagePort } from 'node:worker_threads';
 import { JournalRefused } from '../../actors/ports.ts';
-import { claimDirectory } from './sqlite-directory.ts';
-import type { DirectoryClaim } from './sqlite-directory.ts';
 import { SqliteEntries } from './sqlite-entries.ts';
-import { openJournalFile } from './sqlite-file.ts';
-import { refusalOf } from './sqlite-refusal.ts';
+import { openJournalFile, reopenJournalFile } from './sqlite-file.ts';
+import { refusalOf, refusals } from './sqlite-refusal.ts';
 import { packedCount } from './sqlite-wire.ts';
 import type { FromWorker, PackedRecords, ToWorker } from './sqlite-wire.ts';
 
@@ -19,7 +19,9 @@ import type { FromWorker, PackedRecords, ToWorker } from './sqlite-wire.ts';
 const TRANSACTION_ENTRIES_MAX = 4_096;
 const TRANSACTION_CHARS_MAX = 16 * 1024 * 1024;
 
-function serve(port: MessagePort, claim: DirectoryClaim, entries: SqliteEntries): void {
+function serve(port: MessagePort, path: string, opened: SqliteEntries): void {
+  const file = inodeOf(path);
+  let entries = opened;
   let waiting: PackedRecords[] = [];
   let waitingEntries = 0;
   let waitingChars = 0;
@@ -39,7 +41,7 @@ function serve(port: MessagePort, claim: DirectoryClaim, entries: SqliteEntries)
     waitingEntries = 0;
     waitingChars = 0;
     if (batches > 0) answer(batches);
-    if (failure !== undefined) fail(`${claim.journalPath} cannot be written: ${failure.message}`);
+    if (failure !== undefined) fail(`${path} cannot be written: ${failure.message}`);
   };
 
   const append = (batch: PackedRecords): void => {
@@ -54,14 +56,27 @@ function serve(port: MessagePort, claim: DirectoryClaim, entries: SqliteEntries)
     try {
       answer(question());
     } catch (error) {
-      const message = `${claim.journalPath} cannot be read: ${(error as Error).message}`;
-      answer({ type: 'unread', id, message });
+      const message = `${path} cannot be read: ${(error as Error).message}`;
+      answer({ type: 'unread', id, message, refused: false });
+    }
+  };
+
+  const reopen = (id: number): void => {
+    try {
+      if (inodeOf(path) !== file) throw new JournalRefused(refusals.replaced(path));
+      const next = openAgain(path, entries.offset);
+      // Only now: as long as another connection is refused, this one answers questions.
+      entries.abandon();
+      entries = next;
+      failed = false;
+      answer({ type: 'reopened', id, offset: entries.offset });
+    } catch (error) {
+      answer({ type: 'unread', id, message: refusalOf(path, error).message, refused: true });
     }
   };
 
   const close = (): void => {
     entries.close();
-    claim.release();
     port.close();
   };
 
@@ -70,13 +85,16 @@ function serve(port: MessagePort, claim: DirectoryClaim, entries: SqliteEntries)
     commit();
     switch (message.type) {
       case 'fail':
-        if (!failed) fail(`${claim.journalPath} cannot be written: ${message.message}`);
+        if (!failed) fail(`${path} cannot be written: ${message.message}`);
         break;
       case 'scan':
         read(message.id, () => ({ type: 'page', id: message.id, ...entries.page(message) }));
         break;
       case 'head':
         read(message.id, () => ({ type: 'head', id: message.id, laneSeq: entries.laneSeq(message.lane) }));
+        break;
+      case 'reopen':
+        reopen(message.id);
         break;
       case 'close':
         close();
@@ -96,18 +114,26 @@ function serve(port: MessagePort, claim: DirectoryClaim, entries: SqliteEntries)
   answer({ type: 'opened', offset: entries.offset });
 }
 
-function open(port: MessagePort, dataDir: string): void {
-  let claim: DirectoryClaim | undefined;
+function inodeOf(path: string): bigint | undefined {
+  return statSync(path, { bigint: true, throwIfNoEntry: false })?.ino;
+}
+
+function open(port: MessagePort, path: string): void {
   try {
-    claim = claimDirectory(dataDir);
-    const database = openJournalFile(claim.journalPath);
-    serve(port, claim, entriesOf(claim.journalPath, database));
+    serve(port, path, entriesOf(path, openJournalFile(path)));
   } catch (error) {
-    claim?.release();
     if (!(error instanceof JournalRefused)) throw error;
     port.postMessage({ type: 'refused', message: error.message } satisfies FromWorker);
     port.close();
   }
+}
+
+/** @throws JournalRefused when less is there than the connection that failed had committed. */
+function openAgain(path: string, committed: number): SqliteEntries {
+  const entries = entriesOf(path, reopenJournalFile(path));
+  if (entries.offset >= committed) return entries;
+  entries.abandon();
+  throw new JournalRefused(refusals.damaged(path, `offset ${entries.offset + 1} is missing`));
 }
 
 function entriesOf(path: string, database: ReturnType<typeof openJournalFile>): SqliteEntries {
@@ -120,4 +146,4 @@ function entriesOf(path: string, database: ReturnType<typeof openJournalFile>): 
 }
 
 if (parentPort === null) throw new Error('sqlite-worker runs as a thread of sqlite.ts');
-open(parentPort, (workerData as { readonly dataDir: string }).dataDir);
+open(parentPort, (workerData as { readonly journalPath: string }).journalPath);

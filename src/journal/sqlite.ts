@@ -10,6 +10,9 @@ import { JournalRefused } from '../../actors/ports.ts';
 import type { Journal, JournalHead, StoredEntry } from '../../actors/ports.ts';
 import { decode } from './entry.ts';
 import { fingerprint } from './fingerprint.ts';
+import { claimDirectory } from './sqlite-directory.ts';
+import type { DirectoryClaim } from './sqlite-directory.ts';
+import { refusals } from './sqlite-refusal.ts';
 import { JournalThread } from './sqlite-thread.ts';
 import { HASH_CHARS, lastOffset, packedCount, unpack } from './sqlite-wire.ts';
 import type { PackedPage, ScanRange } from './sqlite-wire.ts';
@@ -29,7 +32,9 @@ class SqliteJournal implements Journal {
   readonly durability = 'durable';
   readonly location: string;
   readonly #dataDir: string;
+  #claim: DirectoryClaim | undefined;
   #thread: JournalThread | undefined;
+  #reopening: Promise<JournalHead> | undefined;
   /** The next page of who reads all: the thread reads it while the event loop is busy with the one before. */
   #ahead: { readonly range: ScanRange; readonly page: Promise<PackedPage> } | undefined;
 
@@ -39,9 +44,16 @@ class SqliteJournal implements Journal {
   }
 
   async open(): Promise<JournalHead> {
-    if (this.#thread?.failed === true) await this.close();
-    if (this.#thread !== undefined) throw new JournalRefused(`${this.#dataDir} is open here already: close it first`);
-    const thread = new JournalThread(this.#dataDir);
+    const failed = this.#thread;
+    if (failed?.failed === true) {
+      this.#reopening ??= this.#openAgain(failed).finally(() => {
+        this.#reopening = undefined;
+      });
+      return this.#reopening;
+    }
+    if (failed !== undefined) throw new JournalRefused(`${this.#dataDir} is open here already: close it first`);
+    this.#claim = claimDirectory(this.#dataDir);
+    const thread = new JournalThread(this.#claim.journalPath);
     this.#thread = thread;
     try {
       return { offset: await thread.opened };
@@ -83,10 +95,39 @@ class SqliteJournal implements Journal {
   }
 
   async close(): Promise<void> {
+    if (this.#reopening !== undefined) await this.#reopening.catch(() => undefined);
     const thread = this.#thread;
     this.#ahead = undefined;
     await thread?.close();
-    if (this.#thread === thread) this.#thread = undefined;
+    if (this.#thread !== thread) return;
+    this.#thread = undefined;
+    this.#claim?.release();
+    this.#claim = undefined;
+  }
+
+  /** The directory stays claimed by this process, whatever becomes of the thread. */
+  async #openAgain(failed: JournalThread): Promise<JournalHead> {
+    // Read by a thread that may be gone.
+    this.#ahead = undefined;
+    if (!failed.gone) {
+      try {
+        return { offset: await failed.reopen() };
+      } catch (error) {
+        if (!failed.gone) throw error;
+      }
+    }
+    // It may be committing still, and lets go of the file last of all.
+    await failed.ended;
+    const thread = new JournalThread(this.location);
+    try {
+      const offset = await thread.opened;
+      this.#thread = thread;
+      return { offset };
+    } catch (error) {
+      await thread.close();
+      if (error instanceof JournalRefused) throw error;
+      throw new JournalRefused(refusals.noThread(this.location, (error as Error).message), { cause: error });
+    }
   }
 
   async #page(range: ScanRange): Promise<PackedPage> {

@@ -1,10 +1,10 @@
 /**
- * A journal whose commits a test holds in its hand: appended batches wait until they are released one by one, or failed.
- * With it a test proves that nothing leaves the runtime before its commit. Everything else is the journal's inside.
- * State: volatile.
+ * A journal whose commits and failures a test holds in its hand. With it a test proves that nothing leaves the runtime before
+ * its commit, and what becomes of it when the disk is slow, full or gone. Everything else is the journal's inside, which
+ * never fails by itself here unless a batch does not fit. State: volatile.
  */
 import type { Entry } from '../../actors/entry.ts';
-import type { Journal } from '../../actors/ports.ts';
+import type { Journal, JournalHead } from '../../actors/ports.ts';
 
 export interface HeldJournal extends Journal {
   /** Batches that wait for `release` or `fail`, oldest first. */
@@ -15,23 +15,48 @@ export interface HeldJournal extends Journal {
   release(count?: number): void;
   /** Lets everything go that waits, and whatever comes. */
   pass(): void;
+  /** A slow disk: each batch from now on goes to the journal inside when `defer`, which each asks once, calls back. */
+  delay(defer: (commit: () => void) => void): void;
   /** The oldest batch that waits fails, and all behind it with it, until the journal is opened again. */
   fail(error: Error): void;
+  /** The next batch that is appended fails when its turn comes, and all behind it with it, until the journal is opened again. */
+  failNext(error: Error): void;
+  /** Each batch that is appended from now on fails like that, also when the journal was opened again, until `mend`. */
+  keepFailing(error: Error): void;
+  /** Opening again is refused with `error` until `mend`. */
+  refuseToOpen(error: Error): void;
+  /** What was kept failing or refused is so no more. A journal that failed still has to be opened again. */
+  mend(): void;
+  /**
+   * The journal's thread dies: all that is under way fails with `error`, although the oldest `committed` of what waits, all of
+   * it unless told, is stored. Appends fail and reads reject with it until the journal is opened again.
+   */
+  die(error: Error, committed?: number): void;
 }
 
 interface Batch {
   readonly entries: readonly Entry[];
   readonly done: (error?: Error) => void;
+  /** Why it fails when its turn comes. */
+  readonly planted?: Error | undefined;
 }
 
 /** Holds from the start. */
 export function createHeldJournal(journal: Journal): HeldJournal {
-  let holding = true;
+  let mode: 'hold' | 'pass' | 'delay' = 'hold';
+  let later: (commit: () => void) => void = queueMicrotask;
   let waiting: Batch[] = [];
   /** Batches that are with the journal inside. Those that fail here have to wait for their answers: `done` is in order. */
   let inside = 0;
+  /** Offset of the newest entry inside. */
+  let offset = 0;
+  let insideFailed = false;
   let failure: Error | undefined;
   let failed: Batch[] = [];
+  let death: Error | undefined;
+  let next: Error | undefined;
+  let lasting: Error | undefined;
+  let refusal: Error | undefined;
 
   const answerFailed = (): void => {
     if (inside > 0 || failure === undefined) return;
@@ -40,17 +65,33 @@ export function createHeldJournal(journal: Journal): HeldJournal {
     for (const batch of batches) batch.done(failure);
   };
 
+  /** A batch that fails is answered later: its append may not have returned yet. */
   const commit = (batch: Batch): void => {
+    failure ??= batch.planted;
+    if (failure !== undefined) {
+      failed.push(batch, ...waiting.splice(0));
+      queueMicrotask(answerFailed);
+      return;
+    }
     inside += 1;
     journal.append(batch.entries, (error) => {
       inside -= 1;
-      batch.done(error);
+      if (error === undefined) offset = batch.entries.at(-1)?.offset ?? offset;
+      else {
+        insideFailed = true;
+        failure ??= error;
+      }
+      batch.done(death ?? error);
       answerFailed();
     });
   };
 
   const release = (count = waiting.length): void => {
-    for (const batch of waiting.splice(0, count)) commit(batch);
+    for (let left = count; left > 0; left -= 1) {
+      const batch = waiting.shift();
+      if (batch === undefined) return;
+      commit(batch);
+    }
   };
 
   const fail = (error: Error): void => {
@@ -60,6 +101,28 @@ export function createHeldJournal(journal: Journal): HeldJournal {
     answerFailed();
   };
 
+  const idle = async (): Promise<void> => {
+    for (;;) {
+      if (inside === 0) return;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  };
+
+  const openAgain = async (): Promise<JournalHead> => {
+    await idle();
+    if (refusal !== undefined) throw refusal;
+    if (insideFailed) offset = (await journal.open()).offset;
+    insideFailed = false;
+    failure = undefined;
+    death = undefined;
+    return { offset };
+  };
+
+  const alive = async (): Promise<Journal> => {
+    if (death !== undefined) throw death;
+    return journal;
+  };
+
   return {
     durability: journal.durability,
     location: journal.location,
@@ -67,33 +130,58 @@ export function createHeldJournal(journal: Journal): HeldJournal {
       return waiting.map((batch) => batch.entries);
     },
     hold: () => {
-      holding = true;
+      mode = 'hold';
     },
     release,
     pass: () => {
-      holding = false;
+      mode = 'pass';
       release();
     },
+    delay: (defer) => {
+      mode = 'delay';
+      later = defer;
+    },
     fail,
+    failNext: (error) => {
+      next = error;
+    },
+    keepFailing: (error) => {
+      lasting = error;
+    },
+    refuseToOpen: (error) => {
+      refusal = error;
+    },
+    mend: () => {
+      lasting = undefined;
+      refusal = undefined;
+    },
+    die: (error, committed = waiting.length) => {
+      death = error;
+      release(committed);
+      fail(error);
+    },
     open: async () => {
-      if (failure !== undefined) await journal.close();
-      failure = undefined;
-      return journal.open();
+      if (failure !== undefined) return openAgain();
+      const head = await journal.open();
+      offset = head.offset;
+      return head;
     },
     append: (entries, done) => {
-      if (failure !== undefined) {
-        failed.push({ entries, done });
-        queueMicrotask(answerFailed);
-      } else if (holding) waiting.push({ entries, done });
-      else commit({ entries, done });
+      const batch = { entries, done, planted: next ?? lasting };
+      next = undefined;
+      if (mode === 'pass' || failure !== undefined) return commit(batch);
+      waiting.push(batch);
+      if (mode === 'delay') later(() => release(1));
     },
-    scan: (range) => journal.scan(range),
-    head: (lane) => journal.head(lane),
-    read: (offset) => journal.read(offset),
-    verify: (last) => journal.verify(last),
+    scan: async (range) => (await alive()).scan(range),
+    head: async (lane) => (await alive()).head(lane),
+    read: async (at) => (await alive()).read(at),
+    verify: async (last) => (await alive()).verify(last),
     close: async () => {
       release();
       await journal.close();
+      failure = undefined;
+      death = undefined;
     },
   };
 }

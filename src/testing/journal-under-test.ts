@@ -10,6 +10,17 @@ export interface JournalSuite {
   readonly durable: boolean;
   /** A journal, not open yet, on the data of `dir`. The directory is missing at first. */
   create(dir: string): Journal;
+  /** How to harm a journal that `create` made and that is open. Suites of journals that offer no way leave it out. */
+  readonly faults?: JournalFaults;
+}
+
+export interface JournalFaults {
+  /** From now on appends fail although they fit, until the answer is called. */
+  failAppends(journal: Journal): () => void;
+  /** Opening it again is refused until the answer is called. */
+  refuseOpening(journal: Journal): () => void;
+  /** What is under way gets an error, and may be stored. Settles when that is so. */
+  die(journal: Journal): Promise<void>;
 }
 
 /** Runs a test on data of its own; every journal that it created is closed at the end. */

@@ -1,4 +1,5 @@
 /** The SQLite journal and the end of processes: real files, real locks, real kills. */
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -29,7 +30,7 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-function start(task: 'open' | 'append', under: readonly string[] = []): Started {
+function start(task: 'open' | 'append' | 'again', under: readonly string[] = []): Started {
   const [command = process.execPath, ...args] = [...under, process.execPath, JOURNAL_PROCESS, dataDir, task];
   const process_ = startProcess(command, args);
   started.push(process_);
@@ -112,5 +113,29 @@ describe('a full disk', { timeout: 120_000 }, () => {
     await commit(journal, new EntrySource(stored.map(({ entry }) => entry)).batch(5, 'session:s1'));
     expect(chainOffence(await everything(journal))).toBeUndefined();
     await journal.close();
+  });
+
+  it('is open again in the same process as soon as there is room, and not before', async () => {
+    const starved = start('again', ['/bin/sh', '-c', `ulimit -S -f ${KIBIBYTES * 2}; exec "$@"`, 'sh']);
+    const before = Number((await starved.said('read')).split(' ')[1]);
+    const allow = (bytes: string): void =>
+      void execFileSync('/bin/sh', ['-c', `prlimit --pid ${starved.child.pid} --fsize=${bytes}:`]);
+    // Starting the log anew makes room where the log was: that is not to be had either.
+    allow('4096');
+    starved.child.stdin?.write('again\n');
+    expect(await starved.said('refused')).toMatch(
+      /^refused \S+\/journal\.db (is on a full disk: make room there|[^:]*I\/O error\): look after the disk[^:]*), or [^\n]+$/,
+    );
+    const second = createSqliteJournal({ dataDir });
+    await expect(second.open()).rejects.toThrow('in use');
+    allow('unlimited');
+    starved.child.stdin?.write('again\n');
+    expect(await starved.said(`committed ${before + 17}`)).toBeDefined();
+    const lines = await starved.ended;
+    expect(lines.slice(-2)).toEqual([`opened ${before}`, `committed ${before + 17}`]);
+
+    expect(await second.open()).toEqual({ offset: before + 17 });
+    expect(chainOffence(await everything(second))).toBeUndefined();
+    await second.close();
   });
 });

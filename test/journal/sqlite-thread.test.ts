@@ -1,9 +1,10 @@
 /** The end of the thread that owns the database: everybody who waits for it gets an answer. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { JournalRefused } from '../../actors/ports.ts';
 import type { Journal } from '../../actors/ports.ts';
 import { createSqliteJournal } from '../../src/journal/sqlite.ts';
 import { commit, everything } from '../../src/testing/journal-under-test.ts';
@@ -61,8 +62,47 @@ describe('when the thread of the journal dies', () => {
     expect(await journal.open()).toEqual({ offset: 0 });
   });
 
+  it('while it opens the journal again, open says what to do, and the next try succeeds', async () => {
+    await thread.terminate();
+    process.once('worker', (worker) => void worker.terminate());
+    const refusal: unknown = await journal.open().catch((error: unknown) => error);
+    expect(refusal).toBeInstanceOf(JournalRefused);
+    expect((refusal as Error).message).toBe(
+      `${journal.location} cannot be opened (the thread of the journal ended): start the server again`,
+    );
+    await expect(journal.head('server')).rejects.toThrow('the thread of the journal ended');
+    expect(await journal.open()).toEqual({ offset: 0 });
+  });
+
+  it('a journal that is closed while it opens again is closed', async () => {
+    await thread.terminate();
+    const opening = journal.open();
+    await journal.close();
+    expect(await opening).toEqual({ offset: 0 });
+    await expect(journal.head('server')).rejects.toThrow('not open');
+    const other = createSqliteJournal({ dataDir: join(folder, 'data') });
+    expect(await other.open()).toEqual({ offset: 0 });
+    await other.close();
+  });
+
   it('close does not wait for it', async () => {
     await thread.terminate();
     await journal.close();
+  });
+});
+
+describe('a journal that failed', () => {
+  it('is not opened again on another file, and tells so', async () => {
+    const stored = new EntrySource().batch(3, 'server');
+    await commit(journal, stored);
+    await expect(commit(journal, stored)).rejects.toThrow('does not continue');
+    const file = journal.location;
+    renameSync(file, `${file}.aside`);
+    await expect(journal.open()).rejects.toThrow(`${file} is not the file any more that it was: stop the server, `);
+    copyFileSync(`${file}.aside`, file);
+    await expect(journal.open()).rejects.toThrow('is not the file any more');
+    expect(await everything(journal)).toHaveLength(3);
+    renameSync(`${file}.aside`, file);
+    expect(await journal.open()).toEqual({ offset: 3 });
   });
 });

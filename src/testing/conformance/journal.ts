@@ -5,9 +5,10 @@
 import { describe, expect, it } from 'vitest';
 import type { Entry } from '../../../actors/entry.ts';
 import { JournalRefused } from '../../../actors/ports.ts';
-import { EntrySource, oneOfEach, renamed } from '../entry-source.ts';
+import { EntrySource, renamed } from '../entry-source.ts';
 import { commit, entriesOf, onFreshData } from '../journal-under-test.ts';
 import type { JournalSuite } from '../journal-under-test.ts';
+import { failure } from './journal-failure.ts';
 import { chaining, reading } from './journal-reading.ts';
 
 export function journalConformance(suite: JournalSuite): void {
@@ -170,90 +171,6 @@ function fencing(suite: JournalSuite): void {
         await first.open();
         await expect(commit(first, new EntrySource(seen).batch(1, 'session:b'))).rejects.toThrow('does not continue');
         expect(await entriesOf(first)).toEqual([...seen, ...unseen]);
-      }),
-    );
-  });
-}
-
-function failure(suite: JournalSuite): void {
-  describe('failure', () => {
-    const fresh = onFreshData.bind(undefined, suite);
-
-    it(
-      'every batch behind a failed one fails, in order, and none of them is stored',
-      fresh(async (create) => {
-        const journal = create();
-        await journal.open();
-        const source = new EntrySource();
-        const good = source.batch(2, 'server');
-        const behind = new EntrySource(good);
-        const results: string[] = [];
-        const append = (name: string, entries: readonly Entry[]): void =>
-          journal.append(entries, (error) => results.push(`${name} ${error === undefined ? 'done' : 'failed'}`));
-        append('first', good);
-        append('twice', good);
-        append('third', behind.batch(2, 'server'));
-        // A question in between makes no difference: what comes behind it would fit, and must not be stored.
-        const asked = journal.head('server');
-        append('fourth', new EntrySource(good).batch(1, 'server'));
-        await commit(journal, []).catch(() => results.push('empty failed'));
-        await commit(journal, new EntrySource(good).batch(1, 'server')).catch(() => results.push('late failed'));
-        await asked;
-        const failed = ['twice', 'third', 'fourth', 'empty', 'late'].map((name) => `${name} failed`);
-        expect(results).toEqual(['first done', ...failed]);
-        expect(await entriesOf(journal)).toEqual(good);
-      }),
-    );
-
-    it(
-      'an entry that is no JSON fails its batch, and append does not throw',
-      fresh(async (create) => {
-        const journal = create();
-        await journal.open();
-        const source = new EntrySource();
-        const good = source.batch(1, 'server');
-        const circular: Record<string, unknown> = { type: 'message_end' };
-        circular['message'] = circular;
-        const bad = source.next('server', { ...oneOfEach['session.event'], content: { event: circular as never } });
-        const results = await Promise.allSettled([
-          commit(journal, good),
-          commit(journal, [bad]),
-          commit(journal, source.batch(1, 'server')),
-        ]);
-        expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'rejected']);
-        expect(await entriesOf(journal)).toEqual(good);
-      }),
-    );
-
-    it.each([
-      ['closed and opened', true],
-      ['opened', false],
-    ])('ends when the journal is %s again, and nothing is missing', async (_what, closesFirst) => {
-      await fresh(async (create) => {
-        const journal = create();
-        await journal.open();
-        const stored = new EntrySource().batch(3, 'server', 'session:a');
-        await commit(journal, stored);
-        await expect(commit(journal, stored)).rejects.toThrow();
-        if (closesFirst) await journal.close();
-        expect(await journal.open()).toEqual({ offset: 3 });
-        const more = new EntrySource(stored).batch(2, 'session:a', 'server');
-        await commit(journal, more);
-        expect(await entriesOf(journal)).toEqual([...stored, ...more]);
-      })();
-    });
-
-    it(
-      'reads go on behind a failure',
-      fresh(async (create) => {
-        const journal = create();
-        await journal.open();
-        const stored = new EntrySource().batch(3, 'session:a');
-        await commit(journal, stored);
-        await expect(commit(journal, stored)).rejects.toThrow();
-        expect(await entriesOf(journal)).toEqual(stored);
-        expect((await journal.read(2))?.entry).toEqual(stored[1]);
-        expect(await journal.head('session:a')).toBe(3);
       }),
     );
   });
