@@ -12,6 +12,7 @@ import type { SessionEvent, SessionFact } from './session/event.ts';
 /** Ordered part of a mailbox. `work` is FIFO and one at a time, `control` never waits for work, `read` answers at once. */
 export type MailboxLane = 'work' | 'control' | 'read';
 
+/** The journal lane of what belongs to no session. */
 export const SERVER_LANE = 'server';
 
 /** The journal lane (hash chain) of a session; not to be mixed up with the lanes of its mailbox. */
@@ -148,6 +149,7 @@ export interface ServerStopped extends EntryHead {
   readonly content: Record<string, never>;
 }
 
+/** A fact of the journal. */
 export type Entry =
   | CommandAccepted
   | CommandStarted
@@ -159,8 +161,10 @@ export type Entry =
   | ServerRecovered
   | ServerStopped;
 
+/** What a fact is about; past tense. */
 export type EntryKind = Entry['kind'];
 
+/** An entry as the journal keeps it. */
 export interface StoredEntry {
   readonly entry: Entry;
   /** Hex sha256 over the predecessor's hash in the lane, the entry without its content, and the content's digest. */

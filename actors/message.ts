@@ -17,6 +17,7 @@ export type TimeoutClass = 'short' | 'long' | 'none';
 /** What a principal may do. Scopes do not include one another. */
 export type Scope = 'observe' | 'drive' | 'approve' | 'exec' | 'operate';
 
+/** Who asks, and what they may do. */
 export interface Principal {
   readonly id: string;
   readonly scopes: readonly string[];
@@ -38,11 +39,13 @@ export interface CommandFrame {
 /** The terminal result of a command. Absent fields are absent on the wire as well. */
 export type Outcome = Success | Failure;
 
+/** A command did what was asked. */
 export interface Success {
   readonly success: true;
   readonly data?: Json;
 }
 
+/** A command that did not, with the reason as a code. */
 export interface Failure {
   readonly success: false;
   /** Stable, upper snake case; one of the codes in `src/protocol/errors.ts`. */
@@ -53,6 +56,7 @@ export interface Failure {
   readonly details?: Json;
 }
 
+/** A failed outcome. */
 export function failure(errorCode: string, error: string, details?: Json): Failure {
   return details === undefined ? { success: false, errorCode, error } : { success: false, errorCode, error, details };
 }
@@ -233,6 +237,7 @@ interface ContractBase {
 /** Everything that the runtime needs to know of a command type. One per type, in one registry. */
 export type CommandContract = SessionCommandContract | ServerCommandContract;
 
+/** A command of a session. */
 export interface SessionCommandContract extends ContractBase {
   /** `opens`: runs on an absent session (create). `session`: needs one. */
   readonly target: 'session' | 'opens';
@@ -242,6 +247,7 @@ export interface SessionCommandContract extends ContractBase {
   decide(frame: CommandFrame, session: SessionView | undefined, server: ServerView): Decision;
 }
 
+/** A command that concerns no session. */
 export interface ServerCommandContract extends ContractBase {
   readonly target: 'server';
   decide(frame: CommandFrame, server: ServerView): SettleDecision | ConsultDecision;

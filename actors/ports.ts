@@ -23,6 +23,7 @@ export interface Ids {
   sessionId(): string;
 }
 
+/** Something that the runtime saw, with whatever fields belong to it. */
 export interface Observation {
   readonly level: 'debug' | 'info' | 'warn' | 'error';
   readonly message: string;
@@ -106,6 +107,7 @@ export interface TurnRequest {
   readonly clock: Clock;
 }
 
+/** How a turn ended, as its engine tells it. */
 export type TurnResult =
   | { readonly status: 'completed'; readonly resume?: Json }
   | {

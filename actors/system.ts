@@ -25,6 +25,7 @@ import type { Session } from './session/session.ts';
 import { Subscriptions } from './subscriptions.ts';
 import { TimerWheel } from './timer-wheel.ts';
 
+/** Everything that the runtime needs from outside. */
 export interface SystemPorts {
   readonly clock: Clock;
   readonly ids: Ids;
@@ -49,6 +50,7 @@ export interface Notice {
   readonly data: Json;
 }
 
+/** What the runtime has to be told. */
 export interface SystemOptions {
   readonly serverVersion: string;
   /** The engine of a session that names none. */
@@ -61,6 +63,7 @@ export interface SystemOptions {
 /** Shows a step of a command's life. */
 export type CommandObserver = (command: Command, step: CommandEvent['type']) => void;
 
+/** A running runtime, and where transports bring their clients. */
 export interface System extends Reception {
   /** Opens the journal and recovers. @throws JournalRefused */
   start(): Promise<RecoverySummary>;
@@ -77,6 +80,7 @@ export interface System extends Reception {
 const CONNECTION_LIMIT_CLOSE = 1013;
 const TIMER_RESOLUTION_MS = 1;
 
+/** Makes a runtime; it reads nothing before `start`. */
 export function createSystem(ports: SystemPorts, options: SystemOptions): System {
   return new RunningSystem(ports, options);
 }

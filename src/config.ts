@@ -157,12 +157,15 @@ function contradictions(config: Config): { path: string; problem: string }[] {
   return found;
 }
 
+/** The whole configuration, checked and complete. */
 export type Config = z.output<typeof schema>;
 /** Every key is optional. */
 export type ConfigInput = z.input<typeof schema>;
 
+/** What holds where nobody says otherwise. */
 export const defaultConfig: Config = schema.parse({});
 
+/** A key that is wrong, and what is wrong with it. */
 export interface ConfigIssue {
   /** Dotted. */
   readonly path: string;

@@ -32,6 +32,7 @@ import { createStdioTransport, type StdioEnd, type StdioStreams } from './transp
 import { createWebSocketTransport } from './transports/websocket.ts';
 import { packageVersion } from './version.ts';
 
+/** A server that is made and not started yet, or was. */
 export interface Server {
   /** @throws StartRefused or JournalRefused; everything is closed again then. */
   start(): Promise<StartedServer>;
@@ -39,12 +40,14 @@ export interface Server {
   stop(): Promise<void>;
 }
 
+/** What a start found. */
 export interface StartedServer {
   /** Absent when nothing listens: then stdio is the only way in. */
   readonly listening?: Listening;
   readonly recovery: RecoverySummary;
 }
 
+/** Where clients reach a server that listens; `url` is for people and programs alike. */
 export interface Listening {
   readonly host: string;
   readonly port: number;
@@ -80,6 +83,7 @@ export class StartRefused extends Error {
 /** As long as there is no authentication, whoever reaches the loopback address is the operator. */
 const LOCAL_PRINCIPAL: Principal = { id: 'local', scopes: ['observe', 'drive', 'approve', 'exec', 'operate'] };
 
+/** Makes a server; nothing is opened before `start`. What `parts` leaves out comes along. */
 export function createServer(config: Config, parts: ServerParts = {}): Server {
   const clock = parts.clock ?? createClock();
   const telemetry = parts.telemetry ?? createBus();

@@ -8,6 +8,7 @@ import type { Engine } from '../../actors/ports.ts';
 import { delayMs } from './input.ts';
 import { createScriptEngine } from './script-engine.ts';
 
+/** Makes the engine of the kind `echo`. */
 export function createEchoEngine(): Engine {
   return createScriptEngine({
     kind: 'echo',

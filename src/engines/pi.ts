@@ -17,6 +17,7 @@ import { loadPi } from './pi/module.ts';
 import { runPiTurn, type PiHost } from './pi/turn.ts';
 import { refuseTurn, userFailure } from './refused-turn.ts';
 
+/** Where pi and its files are. */
 export interface PiOptions {
   /** The server's data directory; pi's files go below `pi/` in it. */
   readonly dataDir: string;
@@ -29,6 +30,7 @@ export interface PiOptions {
   readonly modulePath?: string;
 }
 
+/** Makes the engine of the kind `pi`; the SDK is loaded when a turn needs it. */
 export function createPiEngine(options: PiOptions): Engine {
   let host: PiHost | undefined;
   let loading: Promise<PiHost> | undefined;

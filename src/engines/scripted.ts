@@ -12,11 +12,13 @@ import { createScriptEngine } from './script-engine.ts';
 import { scriptedInput, type ScriptedStep } from './script-schema.ts';
 import { NO_TOKENS, type Step, type TokenCount } from './turn-script.ts';
 
+/** What scripts may do. */
 export interface ScriptedOptions {
   /** Lets a script kill this very process, without a chance to flush anything. */
   readonly allowCrash?: boolean;
 }
 
+/** Makes the engine of the kind `scripted`. */
 export function createScriptedEngine({ allowCrash = false }: ScriptedOptions = {}): Engine {
   return createScriptEngine({
     kind: 'scripted',

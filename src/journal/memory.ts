@@ -20,6 +20,7 @@ interface Row {
   readonly fingerprint: string | undefined;
 }
 
+/** The data of a journal in memory: it outlives the journal, as a directory outlives a process. */
 export interface MemoryStore {
   /** The row of offset N has index N - 1. */
   readonly rows: Row[];
@@ -29,16 +30,19 @@ export interface MemoryStore {
   owner: Journal | undefined;
 }
 
+/** Makes data without entries. */
 export function createMemoryStore(): MemoryStore {
   return { rows: [], heads: new Map(), owner: undefined };
 }
 
+/** Which data, and when commits happen. */
 export interface MemoryJournalOptions {
   readonly store?: MemoryStore;
   /** When commits happen: each append asks once. Microtasks unless told otherwise. */
   readonly defer?: (commit: () => void) => void;
 }
 
+/** Makes a journal on data of its own unless told otherwise. */
 export function createMemoryJournal(options: MemoryJournalOptions = {}): Journal {
   return new MemoryJournal(options.store ?? createMemoryStore(), options.defer ?? queueMicrotask);
 }

@@ -19,11 +19,13 @@ import type { PackedPage, ScanRange } from './sqlite-wire.ts';
 import { verifyPages } from './verify.ts';
 import type { StoredRecord } from './verify.ts';
 
+/** Where the journal is kept. */
 export interface SqliteJournalOptions {
   /** Made if it is missing. */
   readonly dataDir: string;
 }
 
+/** Makes the journal of a data directory; `open` makes the directory if it is missing. */
 export function createSqliteJournal(options: SqliteJournalOptions): Journal {
   return new SqliteJournal(resolve(options.dataDir));
 }

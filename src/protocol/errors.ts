@@ -20,6 +20,7 @@ interface ErrorRow {
   readonly retry: Retry;
 }
 
+/** Every code, with what it means and what a client does about it. */
 export const errors = {
   INVALID_JSON: {
     meaning: 'The frame is not valid UTF-8 or not valid JSON.',
@@ -214,10 +215,13 @@ export const errors = {
   },
 } as const satisfies Record<string, ErrorRow>;
 
+/** A code of the table. */
 export type ErrorCode = keyof typeof errors;
 
+/** The codes, in the order of the table. */
 export const errorCodes = Object.keys(errors) as readonly ErrorCode[];
 
+/** Whether a text is one of the codes. */
 export function isErrorCode(code: string): code is ErrorCode {
   return Object.hasOwn(errors, code);
 }

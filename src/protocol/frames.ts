@@ -18,6 +18,7 @@ export interface FrameCommand {
   readonly idempotencyKey: string | undefined;
 }
 
+/** The terminal result of a command, as its frames show it. */
 export type FrameOutcome =
   | { readonly success: true; readonly data?: unknown }
   | {

@@ -27,6 +27,7 @@ const answered = {
   replayed: z.literal(true).optional(),
 };
 
+/** The answer to a command; a failed one has no `sessionVersion`. */
 export const responseFrame = z.discriminatedUnion('success', [
   z.strictObject({ ...answered, success: z.literal(true), data: z.unknown().optional() }),
   z.strictObject({
@@ -48,12 +49,15 @@ const identity = {
   idempotencyKey: z.string().optional(),
 };
 
+/** A command was admitted. */
 export const acceptedFrame = z.strictObject({ type: z.literal('command_accepted'), data: z.strictObject(identity) });
 
+/** A command runs. */
 export const startedFrame = z.strictObject({ type: z.literal('command_started'), data: z.strictObject(identity) });
 
 const finished = { ...identity, sessionVersion: count.optional(), replayed: z.literal(true).optional() };
 
+/** A command has its outcome. */
 export const finishedFrame = z.strictObject({
   type: z.literal('command_finished'),
   data: z.discriminatedUnion('success', [
@@ -92,6 +96,7 @@ export const noticeFrame = z.strictObject({
   data: z.looseObject({}),
 });
 
+/** Any frame that a server sends. */
 export const outgoingFrame = z.union([
   responseFrame,
   acceptedFrame,

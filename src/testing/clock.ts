@@ -7,6 +7,7 @@
  */
 import type { Clock } from '../../actors/ports.ts';
 
+/** A clock that stands still unless a test moves it. */
 export interface SimulatedClock extends Clock {
   /** Moves time forward and runs what comes due on the way, timers set by timers included. */
   advance(ms: number): void;
@@ -30,6 +31,7 @@ interface Timer {
   readonly callback: () => void;
 }
 
+/** Makes a clock that shows `startAt` until somebody moves it. */
 export function createSimulatedClock(startAt = Date.UTC(2026, 0, 1)): SimulatedClock {
   let time = startAt;
   let order = 0;

@@ -6,6 +6,7 @@
 import type { Entry } from '../../actors/entry.ts';
 import type { Journal, JournalHead } from '../../actors/ports.ts';
 
+/** A journal, and the hand of a test on its commits. */
 export interface HeldJournal extends Journal {
   /** Batches that wait for `release` or `fail`, oldest first. */
   readonly held: readonly (readonly Entry[])[];

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { Entry } from '../../actors/entry.ts';
 import type { Journal, StoredEntry } from '../../actors/ports.ts';
 
+/** A journal to be certified: how to make one. */
 export interface JournalSuite {
   readonly name: string;
   readonly durable: boolean;

@@ -9,10 +9,12 @@ import type { AnyEventObject, AnyStateMachine, ContextFrom, EventFromLogic, Inpu
 import { branchesOf, stateNodes } from './chart.ts';
 import type { TransitionRef } from './chart.ts';
 
+/** A transition that no path can take, and why. */
 export interface Unreachable extends TransitionRef {
   readonly reason: string;
 }
 
+/** A chart with all that a walk over it needs. */
 export interface MachineModel {
   readonly machine: AnyStateMachine;
   /** One walk for each; a machine without input has one walk, from `undefined`. */
@@ -22,6 +24,7 @@ export interface MachineModel {
   readonly unreachable: readonly Unreachable[];
 }
 
+/** What a model adds to its chart. */
 export interface MachineExamples<Machine extends AnyStateMachine> {
   /** At least one example for each type; several for a type whose payload decides a guard. */
   readonly events: readonly EventFromLogic<Machine>[];
@@ -31,6 +34,7 @@ export interface MachineExamples<Machine extends AnyStateMachine> {
   readonly unreachable?: readonly Unreachable[];
 }
 
+/** Makes a model of a chart and examples of its events. */
 export function modelOf<Machine extends AnyStateMachine>(
   machine: Machine,
   examples: MachineExamples<Machine>,

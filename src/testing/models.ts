@@ -105,6 +105,7 @@ const turn = modelOf(turnMachine, {
   ],
 });
 
+/** The model of every chart of this package, by the name of the chart. */
 export const models: Readonly<Record<string, MachineModel>> = {
   command,
   connection,

@@ -18,6 +18,7 @@ import type { Path, PlayedStep, Position } from './play.ts';
 /** More events than any walk here tries: what passes it has a context that the model has to project onto fewer values. */
 const STEPS_MAX = 20_000;
 
+/** A path, and where the chart says that it leads. */
 export interface WalkedPath extends Path {
   /** Where the chart's definition says that each step leads; one more than there are events, the first is the start. */
   readonly positions: readonly Position[];
@@ -29,6 +30,7 @@ export interface Vertex {
   readonly edges: readonly { readonly event: AnyEventObject; readonly to: Position }[];
 }
 
+/** How many there are, and how many of them some path meets. */
 export interface Coverage {
   readonly total: number;
   readonly covered: number;

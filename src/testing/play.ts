@@ -13,6 +13,7 @@ import { createSimulatedClock } from './clock.ts';
 import { recordingOf } from './recorder.ts';
 import type { Intent } from './recorder.ts';
 
+/** Events in their order, and the input of the actor that gets them. */
 export interface Path {
   readonly input?: unknown;
   readonly events: readonly AnyEventObject[];
@@ -26,6 +27,7 @@ export interface Position {
   readonly children: readonly string[];
 }
 
+/** What one event did. */
 export interface PlayedStep {
   /** Undefined for the start. */
   readonly event: AnyEventObject | undefined;
@@ -56,6 +58,7 @@ const withAncestors = (node: AnyStateNode): AnyStateNode[] => [
 export const pathTitle = (path: Path): string =>
   path.events.length === 0 ? '(start)' : path.events.map(({ type }) => type).join(' > ');
 
+/** Plays a path on an actor of the chart; one step for the start and one for each event. */
 export function playPath(machine: AnyStateMachine, path: Path, project = (context: unknown) => context): PlayedStep[] {
   const taken: TransitionRef[] = [];
   const visited = new Set<string>();

@@ -10,6 +10,7 @@ import { branchesOf, stateNodes, statePath } from './chart.ts';
 import { eventTypesOf } from './model.ts';
 import type { MachineModel } from './model.ts';
 
+/** The table of a chart: its states with their answers to each event of the model. */
 export function transitionTable(model: MachineModel): string {
   const { machine } = model;
   const nodes = stateNodes(machine);

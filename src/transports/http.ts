@@ -9,6 +9,7 @@ import type { AddressInfo } from 'node:net';
 import { accessProblem, type IsOwnHost } from './access.ts';
 import type { ErrorCode } from '../protocol/errors.ts';
 
+/** Limits, and under which names the listener may be asked. */
 export interface HttpOptions {
   readonly connectionsMax: number;
   readonly isOwnHost: IsOwnHost;
@@ -29,6 +30,7 @@ const HEADER_BYTES_MAX = 16 * 1024;
 /** Sockets beyond the clients' own: one over the limit must get its handshake to be told so with a close code. */
 const SPARE_SOCKETS = 64;
 
+/** Makes a listener that refuses plain requests in a sentence; transports take its upgrades. */
 export function createHttpListener({ connectionsMax, isOwnHost }: HttpOptions): Server {
   const server = createServer({
     headersTimeout: HEADERS_TIMEOUT_MS,

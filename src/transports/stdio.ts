@@ -13,12 +13,14 @@ import { closeCodes } from '../protocol/close-codes.ts';
 import { LineWriter } from './line-writer.ts';
 import { Lines } from './lines.ts';
 
+/** What the transport needs of the runtime. */
 export interface StdioPorts {
   readonly reception: Reception;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
 }
 
+/** The two streams of the client. */
 export interface StdioStreams {
   readonly input: Readable;
   /** Carries frames alone: nobody else may write to it. */
@@ -28,6 +30,7 @@ export interface StdioStreams {
 /** The input is over, the output can't be written any more, the client was too slow, or a defect broke the connection. */
 export type StdioEnd = 'input ended' | 'output broken' | 'closed' | 'defect';
 
+/** Limits, and what happens when the client is gone. */
 export interface StdioOptions {
   readonly frameBytesMax: number;
   /** Bytes that wait for the reader before no more commands are taken in. */
@@ -37,6 +40,7 @@ export interface StdioOptions {
   readonly onEnd: (reason: StdioEnd) => void;
 }
 
+/** The transport of one client. */
 export interface StdioTransport {
   /** Takes the client's place among the connections; its frames stay in the pipe. */
   connect(): void;
@@ -49,6 +53,7 @@ export interface StdioTransport {
 /** How long a reader may take nothing at all of the last answers. */
 const PATIENCE_MS = 10_000;
 
+/** Makes the transport; it takes no frame before `read`. */
 export function createStdioTransport(streams: StdioStreams, ports: StdioPorts, options: StdioOptions): StdioTransport {
   let connection: StdioConnection | undefined;
   return {

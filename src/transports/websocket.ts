@@ -20,12 +20,14 @@ export { createHttpListener } from './http.ts';
 export type { HttpOptions } from './http.ts';
 export type { IsOwnHost } from './access.ts';
 
+/** What the transport needs of the runtime. */
 export interface WebSocketPorts {
   readonly reception: Reception;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
 }
 
+/** Limits, and who may come in. */
 export interface WebSocketOptions {
   readonly frameBytesMax: number;
   readonly connectionsMax: number;
@@ -35,6 +37,7 @@ export interface WebSocketOptions {
   readonly principal: Principal;
 }
 
+/** A transport that takes clients until it is stopped. */
 export interface WebSocketTransport {
   /** Accepts nobody any more, says 1001 to those who are there, and waits until all are gone. */
   stop(): Promise<void>;
@@ -42,6 +45,7 @@ export interface WebSocketTransport {
 
 const EXCESS_BYTES_MIN = 64 * 1024;
 
+/** Takes the upgrades of an HTTP listener and brings their clients to the runtime. */
 export function createWebSocketTransport(
   server: Server,
   { reception, clock, telemetry }: WebSocketPorts,

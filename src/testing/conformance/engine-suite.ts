@@ -13,6 +13,7 @@ export interface Setting {
   readonly input: Json;
 }
 
+/** An engine to be certified: how to make one, and inputs with which it does what a test needs. */
 export interface EngineSuite {
   readonly name: string;
   create(): Engine;

@@ -14,6 +14,7 @@ import { answerOf, runTurn, userTexts, type TurnUnderTest } from '../turn-under-
 import { aborting, steering } from './engine-interruption.ts';
 import { expectNothingLeft, prepared, textOfInput, type EngineSuite } from './engine-suite.ts';
 
+/** Defines the tests of an engine, in the test file that calls it. */
 export function engineConformance(suite: EngineSuite): void {
   describe(`engine ${suite.name} keeps the port's promises:`, () => {
     startingAndEnding(suite);

@@ -11,6 +11,7 @@ import type { JournalSuite } from '../journal-under-test.ts';
 import { failure } from './journal-failure.ts';
 import { chaining, reading } from './journal-reading.ts';
 
+/** Defines the tests of a journal, in the test file that calls it. */
 export function journalConformance(suite: JournalSuite): void {
   describe(`journal ${suite.name} keeps the port's promises:`, () => {
     order(suite);

@@ -19,6 +19,7 @@ export interface TransportClient {
   hangUp(): void;
 }
 
+/** A transport that runs, and the way to get a client for it. */
 export interface TransportUnderTest {
   readonly observed: readonly Observation[];
   connect(): Promise<TransportClient>;
@@ -28,6 +29,7 @@ export interface TransportUnderTest {
   clear(): Promise<void>;
 }
 
+/** A transport to be certified: how to start one. */
 export interface TransportSuite {
   readonly name: string;
   start(reception: Reception, options: { readonly frameBytesMax: number }): Promise<TransportUnderTest>;
@@ -76,6 +78,7 @@ const echo = (outlet: Outlet, text: string): void => outlet.write(text);
 const eventually = (holds: () => void): Promise<void> => vi.waitFor(holds, { timeout: 10_000 });
 const tick = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
+/** Defines the tests of a transport, in the test file that calls it. */
 export function transportConformance(suite: TransportSuite): void {
   /** A test with one client; every frame goes through `onFrame`. */
   function withClient(test: (scene: Scene) => Promise<void>, onFrame = echo): () => Promise<void> {
