@@ -6,6 +6,7 @@
  */
 import type { Json } from '../json.ts';
 
+/** What a session tells those who are attached to it; `type` says what it is about. */
 export interface SessionEvent {
   readonly type: string;
   readonly [field: string]: Json;
