@@ -2,10 +2,12 @@
  * A connected client: takes its frames in, writes frames out, and keeps it from costing more than its share.
  *
  * The chart decides whether events flow; the bytes that wait in the transport drive it. Responses go on when events have
- * stopped, and a client that does not even take those is closed. State: volatile.
+ * stopped, and a client that does not even take those is closed. A client that its transport can ping has a heartbeat beside it,
+ * a chart of its own whose last word is an event of the connection's. State: volatile.
  */
 import type { Actor } from 'xstate';
-import { connectionMachine } from '../machines/connection.ts';
+import { connectionMachine, type ConnectionEvent } from '../machines/connection.ts';
+import { Heartbeat } from './heartbeat.ts';
 import type { Host } from './host.ts';
 import type { Limits } from './limits.ts';
 import type { Json, Principal } from './message.ts';
@@ -24,6 +26,11 @@ export interface ConnectionOwner {
 /** RFC 6455 close codes that the runtime uses by itself. */
 const GOING_AWAY = 1001;
 const TRY_AGAIN_LATER = 1013;
+const CLOSES = {
+  goingAway: { code: GOING_AWAY, text: 'Server shutting down' },
+  tooSlow: { code: TRY_AGAIN_LATER, text: 'Too slow: responses were not taken. Connect again.' },
+  silent: { code: GOING_AWAY, text: 'Heartbeat timeout' },
+} as const;
 
 export class Connection implements Peer {
   readonly connectionId: string;
@@ -40,6 +47,7 @@ export class Connection implements Peer {
   readonly #owner: ConnectionOwner;
   readonly #outlet: Outlet;
   readonly #actor: Actor<typeof connectionMachine>;
+  readonly #heartbeat: Heartbeat | undefined;
   readonly #early: Uint8Array[] = [];
   #earlyBytes = 0;
   #phase: 'greeting' | 'open' | 'closed' = 'greeting';
@@ -52,6 +60,10 @@ export class Connection implements Peer {
     this.principal = principal;
     this.transport = transport;
     this.#actor = owner.host.start(connectionMachine, `connection:${connectionId}`, undefined);
+    const { pulse } = outlet;
+    if (pulse === undefined) return;
+    const lost = (): void => this.#tell({ type: 'heartbeat.lost' });
+    this.#heartbeat = new Heartbeat(owner.host, connectionId, owner.limits, pulse, lost);
   }
 
   get isOpen(): boolean {
@@ -81,6 +93,10 @@ export class Connection implements Peer {
       this.#outlet.close(TRY_AGAIN_LATER, 'too many frames before the greeting');
       this.closed();
     }
+  }
+
+  ponged(): void {
+    this.#heartbeat?.ponged();
   }
 
   closed(): void {
@@ -122,11 +138,11 @@ export class Connection implements Peer {
     if (waiting > this.#owner.limits.outgoingBytesCloseMax) this.#tell({ type: 'queue.overrun' });
   }
 
-  #tell(event: Parameters<Actor<typeof connectionMachine>['send']>[0]): void {
+  #tell(event: ConnectionEvent): void {
     if (this.#actor.getSnapshot().status !== 'active') return;
     const intents = this.#owner.host.collect(() => this.#actor.send(event));
     this.#lagging = this.#actor.getSnapshot().matches({ open: 'lagging' });
-    for (const intent of intents) this.#perform(intent.type, intent.params);
+    for (const { type, params } of intents) this.#perform(type, params);
   }
 
   #perform(type: string, params: unknown): void {
@@ -141,14 +157,15 @@ export class Connection implements Peer {
       }
       case 'closeTransport': {
         this.#phase = 'closed';
-        const { reason } = params as { reason: 'goingAway' | 'tooSlow' };
-        if (reason === 'goingAway') this.#outlet.close(GOING_AWAY, 'Server shutting down');
-        else this.#outlet.close(TRY_AGAIN_LATER, 'Too slow: responses were not taken. Connect again.');
+        this.#heartbeat?.stop();
+        const { code, text } = CLOSES[(params as { reason: keyof typeof CLOSES }).reason];
+        this.#outlet.close(code, text);
         return;
       }
       case 'forgetConnection':
         this.#phase = 'closed';
         this.#early.length = 0;
+        this.#heartbeat?.stop();
         this.#owner.host.stop(this.#actor);
         this.#owner.left(this);
         return;

@@ -45,11 +45,22 @@ export class Host {
     return count;
   }
 
-  /** Creates and starts a root actor. The intents of its initial state go to the open outbox. */
-  start<Logic extends AnyActorLogic>(logic: Logic, id: string, input: InputFrom<Logic>): Actor<Logic> {
+  /**
+   * Creates and starts a root actor. The intents of its initial state go to the open outbox; those of transitions that a
+   * delay of its chart causes go to `perform`.
+   */
+  start<Logic extends AnyActorLogic>(
+    logic: Logic,
+    id: string,
+    input: InputFrom<Logic>,
+    perform?: (intent: Intent) => void,
+  ): Actor<Logic> {
     const hosted = isMachine(logic) ? (this.#provide(logic) as unknown as Logic) : logic;
     const clock = {
-      setTimeout: (fn: (...args: unknown[]) => void, ms: number) => this.#clock.setTimeout(() => fn(), ms),
+      setTimeout: (fn: (...args: unknown[]) => void, ms: number) =>
+        this.#clock.setTimeout(() => {
+          for (const intent of this.collect(() => fn())) perform?.(intent);
+        }, ms),
       clearTimeout: (handle: unknown) => this.#clock.clearTimeout(handle),
     };
     const actor = createActor<AnyActorLogic>(hosted, { id, input, clock });

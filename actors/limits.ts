@@ -19,6 +19,9 @@ export interface Limits {
   readonly longMs: number;
   readonly dependencyMs: number;
   readonly drainMs: number;
+  /** A client that can be pinged is asked for a sign of life this often, and is gone after so long without one. */
+  readonly heartbeatIntervalMs: number;
+  readonly heartbeatTimeoutMs: number;
   readonly idempotencyEntriesMax: number;
   readonly idempotencyCacheBytesMax: number;
   readonly requeue: boolean;

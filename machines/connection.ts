@@ -1,6 +1,6 @@
 /**
  * A client's connection: greeted once the server is ready, then open; events stop when it reads too slowly, and it is
- * closed when it does not even take responses. Kind of state: volatile.
+ * closed when it does not even take responses, or gives no sign of life. Kind of state: volatile.
  */
 import { setup } from 'xstate';
 import { effect, MICROSTEPS_MAX } from './effect.ts';
@@ -11,13 +11,14 @@ export type ConnectionEvent =
   | { type: 'queue.exceeded' }
   | { type: 'queue.drained' }
   | { type: 'queue.overrun' }
+  | { type: 'heartbeat.lost' }
   | { type: 'transport.closed' };
 
 export const connectionMachine = setup({
   types: { events: {} as ConnectionEvent },
   actions: {
     sendGreeting: effect('sendGreeting'),
-    closeTransport: effect<{ reason: 'goingAway' | 'tooSlow' }>('closeTransport'),
+    closeTransport: effect<{ reason: 'goingAway' | 'tooSlow' | 'silent' }>('closeTransport'),
     forgetConnection: effect('forgetConnection'),
   },
 }).createMachine({
@@ -33,6 +34,7 @@ export const connectionMachine = setup({
       on: {
         'server.ready': { target: 'open', actions: 'sendGreeting' },
         'server.drained': 'closing',
+        'heartbeat.lost': 'closing.silent',
       },
     },
     open: {
@@ -40,7 +42,8 @@ export const connectionMachine = setup({
       initial: 'flowing',
       on: {
         'server.drained': 'closing',
-        'queue.overrun': { target: 'closing.tooSlow' },
+        'queue.overrun': 'closing.tooSlow',
+        'heartbeat.lost': 'closing.silent',
       },
       states: {
         flowing: {
@@ -64,6 +67,10 @@ export const connectionMachine = setup({
         tooSlow: {
           description: 'Not even responses were taken any more.',
           entry: { type: 'closeTransport', params: { reason: 'tooSlow' } },
+        },
+        silent: {
+          description: 'No sign of life came any more.',
+          entry: { type: 'closeTransport', params: { reason: 'silent' } },
         },
       },
     },

@@ -1,6 +1,7 @@
 /** Every chart, by name. */
 export { commandMachine } from './command.ts';
 export { connectionMachine } from './connection.ts';
+export { heartbeatMachine } from './heartbeat.ts';
 export { laneMachine } from './lane.ts';
 export { recoveryMachine } from './recovery.ts';
 export { serverMachine } from './server.ts';

@@ -128,7 +128,7 @@ export function createServer(config: Config, parts: ServerParts = {}): Server {
   const webSockets = createWebSocketTransport(
     listener,
     { reception: system, clock, telemetry },
-    { connectionsMax, frameBytesMax, heartbeat: config.heartbeat, isOwnHost: isLoopback, principal: LOCAL_PRINCIPAL },
+    { connectionsMax, frameBytesMax, isOwnHost: isLoopback, principal: LOCAL_PRINCIPAL },
   );
 
   // Only then: to look at process.stdin is to open it.
@@ -218,10 +218,12 @@ function transportsOf({ port, stdio }: Config): string[] {
   return [...(port === null ? [] : ['websocket']), ...(stdio ? ['stdio'] : [])];
 }
 
-function limitsOf({ limits, timeouts, idempotency, recovery }: Config): Limits {
+function limitsOf({ limits, timeouts, heartbeat, idempotency, recovery }: Config): Limits {
   return {
     ...limits,
     ...timeouts,
+    heartbeatIntervalMs: heartbeat.intervalMs,
+    heartbeatTimeoutMs: heartbeat.timeoutMs,
     idempotencyEntriesMax: idempotency.entriesMax,
     idempotencyCacheBytesMax: idempotency.cacheBytesMax,
     requeue: recovery.requeue,

@@ -4,6 +4,7 @@
 import {
   commandMachine,
   connectionMachine,
+  heartbeatMachine,
   laneMachine,
   recoveryMachine,
   serverMachine,
@@ -35,8 +36,16 @@ const connection = modelOf(connectionMachine, {
     { type: 'queue.exceeded' },
     { type: 'queue.drained' },
     { type: 'queue.overrun' },
+    { type: 'heartbeat.lost' },
     { type: 'transport.closed' },
   ],
+});
+
+/** Two figures: one that is known, and one that tells of a byte. */
+const heartbeat = modelOf(heartbeatMachine, {
+  inputs: [{ heartbeatIntervalMs: 30_000, heartbeatTimeoutMs: 10_000 }],
+  events: [{ type: 'pong.received' }, { type: 'progress.read', progress: 0 }, { type: 'progress.read', progress: 1 }],
+  project: ({ progress }) => ({ progress }),
 });
 
 /** One command fills the smallest lane, two leave no state in between unvisited, three leave room on both sides. */
@@ -109,6 +118,7 @@ const turn = modelOf(turnMachine, {
 export const models: Readonly<Record<string, MachineModel>> = {
   command,
   connection,
+  heartbeat,
   lane,
   recovery,
   server,

@@ -7,9 +7,8 @@
 import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
 import type { Principal } from '../../actors/message.ts';
-import type { Clock, Outlet, Peer, Reception, Telemetry } from '../../actors/ports.ts';
+import type { Clock, Outlet, Pulse, Reception, Telemetry } from '../../actors/ports.ts';
 import { closeCodes } from '../protocol/close-codes.ts';
-import { startHeartbeat, type HeartbeatOptions } from './heartbeat.ts';
 import { Outgoing } from './outgoing.ts';
 
 /** How long a client has to answer a close frame before its socket is destroyed. */
@@ -17,7 +16,7 @@ const CLOSE_TIMEOUT_MS = 3_000;
 /** Longest reason that fits into a close frame; `ws` throws at a longer one. */
 const REASON_BYTES_MAX = 123;
 
-export class WebSocketConnection implements Outlet {
+export class WebSocketConnection implements Outlet, Pulse {
   readonly #webSocket: WebSocket;
   readonly #socket: Socket;
   readonly #clock: Clock;
@@ -50,6 +49,10 @@ export class WebSocketConnection implements Outlet {
     return this.#outgoing.bufferedBytes;
   }
 
+  get pulse(): Pulse {
+    return this;
+  }
+
   write(text: string): void {
     if (!this.#closing) this.#outgoing.write(text);
   }
@@ -57,13 +60,14 @@ export class WebSocketConnection implements Outlet {
   close(code: number, reason: string): void {
     if (this.#closing) return;
     this.#closing = true;
+    this.#telemetry.observe({ level: 'info', message: 'connection closed', code, reason });
     this.#outgoing.flush();
     this.#closeTimer = this.#clock.setTimeout(() => this.#webSocket.terminate(), CLOSE_TIMEOUT_MS);
     this.#webSocket.close(code, shortened(reason));
   }
 
   /** Brings the client to the runtime, and the runtime's frames to the client from then on. */
-  introduce(reception: Reception, principal: Principal, heartbeat: HeartbeatOptions): void {
+  introduce(reception: Reception, principal: Principal): void {
     this.#guarded(() => {
       const peer = reception.connect(this, principal, 'websocket');
       if (peer === undefined) return;
@@ -71,34 +75,26 @@ export class WebSocketConnection implements Outlet {
         // With the default `binaryType` every message is one Buffer, a fragmented one too.
         if (!this.#closing) this.#guarded(() => peer.receive(data as Buffer));
       });
-      this.#watch(peer, heartbeat);
+      this.#webSocket.on('pong', () => this.#guarded(() => peer.ponged()));
+      this.#webSocket.once('close', () => this.#guarded(() => peer.closed()));
     });
   }
 
-  #watch(peer: Peer, options: HeartbeatOptions): void {
-    const { connectionId } = peer;
-    const heartbeat = startHeartbeat(this.#clock, options, {
-      ping: () => this.#webSocket.ping(),
-      progress: () => this.#progress(),
-      lost: () => {
-        this.#telemetry.observe({ level: 'info', message: 'connection lost: no pong', connectionId });
-        this.#webSocket.terminate();
-      },
-    });
-    this.#webSocket.on('pong', () => heartbeat.pong());
-    this.#webSocket.once('close', () => {
-      heartbeat.stop();
-      peer.closed();
-    });
+  ping(): void {
+    this.#webSocket.ping();
   }
 
   /**
    * What the peer has given, and as long as something waits for it, what it has taken. Only then: what the operating system
    * takes off an empty queue is no sign of a peer.
    */
-  #progress(): number {
+  get progress(): number {
     const { bytesRead, bytesWritten, writableLength } = this.#socket;
     return writableLength === 0 ? bytesRead : bytesRead + bytesWritten - writableLength;
+  }
+
+  whenRead(callback: () => void): void {
+    this.#clock.defer(callback);
   }
 
   /** A defect behind the port costs this client its connection, and nobody else anything. */

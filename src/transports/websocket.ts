@@ -11,7 +11,6 @@ import type { Principal } from '../../actors/message.ts';
 import type { Clock, Reception, Telemetry } from '../../actors/ports.ts';
 import { closeCodes } from '../protocol/close-codes.ts';
 import type { IsOwnHost } from './access.ts';
-import type { HeartbeatOptions } from './heartbeat.ts';
 import { refusalOf, refusalText, upgradeRequired, type HttpRefusal } from './http.ts';
 import { WebSocketConnection } from './websocket-connection.ts';
 
@@ -31,7 +30,6 @@ export interface WebSocketPorts {
 export interface WebSocketOptions {
   readonly frameBytesMax: number;
   readonly connectionsMax: number;
-  readonly heartbeat: HeartbeatOptions;
   readonly isOwnHost: IsOwnHost;
   /** Who every client is, as long as there is no authentication. */
   readonly principal: Principal;
@@ -73,7 +71,7 @@ export function createWebSocketTransport(
       const group = connections.size < options.connectionsMax ? connections : surplus;
       group.add(connection);
       void connection.gone.then(() => group.delete(connection));
-      if (group === connections) connection.introduce(reception, options.principal, options.heartbeat);
+      if (group === connections) connection.introduce(reception, options.principal);
       else
         connection.close(closeCodes.tryAgainLater, `Connection limit reached (${options.connectionsMax} connections)`);
     });

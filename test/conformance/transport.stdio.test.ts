@@ -3,6 +3,7 @@ import { createStdioPair } from '../transports/stdio-pair.ts';
 
 transportConformance({
   name: 'stdio',
+  pings: false,
   start(reception, options) {
     const pair = createStdioPair(reception, options);
     const { observed, transport } = pair;

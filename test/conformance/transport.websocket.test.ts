@@ -5,6 +5,7 @@ import { startTestServer } from '../transports/in-test-reception.ts';
 
 transportConformance({
   name: 'websocket',
+  pings: true,
   async start(reception, { frameBytesMax }) {
     const server = await startTestServer({ connect: (...client) => reception.connect(...client), frameBytesMax });
     return {

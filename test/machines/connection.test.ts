@@ -2,8 +2,8 @@ import { expect } from 'vitest';
 import { describeChart, intentsOf, isIn } from './chart-suite.ts';
 
 describeChart('connection', {
-  states: 9,
-  transitions: 7,
+  states: 10,
+  transitions: 9,
   promise(steps) {
     const intents = intentsOf(steps);
     for (const name of ['sendGreeting', 'closeTransport', 'forgetConnection']) {
@@ -18,7 +18,9 @@ describeChart('connection', {
     if (closed) expect(intents.at(-1)).toBe('forgetConnection');
 
     const [told] = steps.flatMap((step) => step.intents).filter(({ type }) => type === 'closeTransport');
-    const overrun = steps.some(({ event }) => event?.type === 'queue.overrun');
-    if (told) expect(told.params).toEqual({ reason: overrun ? 'tooSlow' : 'goingAway' });
+    const overrun = steps.some(({ event, taken }) => event?.type === 'queue.overrun' && taken.length > 0);
+    const silent = steps.some(({ event, taken }) => event?.type === 'heartbeat.lost' && taken.length > 0);
+    const reason = overrun ? 'tooSlow' : silent ? 'silent' : 'goingAway';
+    if (told) expect(told.params).toEqual({ reason });
   },
 });

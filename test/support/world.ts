@@ -41,6 +41,8 @@ export const limits: Limits = {
   longMs: 1_800_000,
   dependencyMs: 30_000,
   drainMs: 30_000,
+  heartbeatIntervalMs: 30_000,
+  heartbeatTimeoutMs: 10_000,
   idempotencyEntriesMax: 10_000,
   idempotencyCacheBytesMax: 1_048_576,
   requeue: true,

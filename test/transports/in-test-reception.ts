@@ -3,7 +3,10 @@ import { once } from 'node:events';
 import { request, type IncomingHttpHeaders, type Server } from 'node:http';
 import { connect, type AddressInfo, type Socket } from 'node:net';
 import { WebSocket, type ClientOptions } from 'ws';
+import { Heartbeat } from '../../actors/heartbeat.ts';
+import { Host } from '../../actors/host.ts';
 import type { Clock, Observation, Outlet, Peer, Reception } from '../../actors/ports.ts';
+import type { HeartbeatInput } from '../../machines/heartbeat.ts';
 import { createClock } from '../../src/clock.ts';
 import { createHttpListener } from '../../src/transports/http.ts';
 import { createWebSocketTransport, type WebSocketTransport } from '../../src/transports/websocket.ts';
@@ -12,13 +15,15 @@ export interface TestPeer {
   readonly outlet: Outlet;
   readonly received: Buffer[];
   closedCount: number;
+  pongs: number;
 }
 
 export interface Setup {
   readonly clock?: Clock;
   readonly connectionsMax?: number;
   readonly frameBytesMax?: number;
-  readonly heartbeat?: { intervalMs: number; timeoutMs: number };
+  /** Gives every connection a heartbeat, as the runtime does. */
+  readonly heartbeat?: HeartbeatInput;
   /** Called for every frame; the default answers with the same text. */
   readonly onFrame?: (outlet: Outlet, bytes: Uint8Array) => void;
   readonly connect?: Reception['connect'];
@@ -41,19 +46,30 @@ export async function startTestServer(setup: Setup = {}): Promise<TestServer> {
   const peers: TestPeer[] = [];
   const observed: Observation[] = [];
   const sockets: Socket[] = [];
+  const clock = setup.clock ?? createClock();
+  const host = new Host(clock);
   const onFrame = setup.onFrame ?? ((outlet, bytes) => outlet.write(Buffer.from(bytes).toString()));
   const reception: Reception = {
     connect(outlet): Peer {
-      const peer: TestPeer = { outlet, received: [], closedCount: 0 };
+      const peer: TestPeer = { outlet, received: [], closedCount: 0, pongs: 0 };
       peers.push(peer);
+      const { pulse } = outlet;
+      const lost = (): void => outlet.close(1001, 'Heartbeat timeout');
+      const heartbeat =
+        setup.heartbeat && pulse && new Heartbeat(host, String(peers.length), setup.heartbeat, pulse, lost);
       return {
         connectionId: `c${peers.length}`,
         receive(bytes) {
           peer.received.push(Buffer.from(bytes));
           onFrame(outlet, bytes);
         },
+        ponged() {
+          peer.pongs += 1;
+          heartbeat?.ponged();
+        },
         closed() {
           peer.closedCount += 1;
+          heartbeat?.stop();
         },
       };
     },
@@ -66,13 +82,12 @@ export async function startTestServer(setup: Setup = {}): Promise<TestServer> {
     server,
     {
       reception: setup.connect === undefined ? reception : { connect: setup.connect },
-      clock: setup.clock ?? createClock(),
+      clock,
       telemetry: { enabled: () => true, observe: (observation) => observed.push(observation) },
     },
     {
       connectionsMax,
       frameBytesMax: setup.frameBytesMax ?? 1024,
-      heartbeat: setup.heartbeat ?? { intervalMs: 30_000, timeoutMs: 10_000 },
       isOwnHost,
       principal: { id: 'test', scopes: [] },
     },

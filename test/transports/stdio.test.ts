@@ -26,6 +26,7 @@ function start(options?: StdioPairOptions, onFrame: (outlet: Outlet, text: strin
           received.push(text);
           onFrame(outlet, text);
         },
+        ponged: () => undefined,
         closed: () => (closedCount += 1),
       };
     },
@@ -238,6 +239,7 @@ describe('the pipe', () => {
       connect: () => ({
         connectionId: 'c1',
         receive: (bytes) => received.push(Buffer.from(bytes).toString()),
+        ponged: () => undefined,
         closed: () => undefined,
       }),
     });

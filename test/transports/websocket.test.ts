@@ -294,7 +294,7 @@ describe('the limit of connections', () => {
 });
 
 describe('the heartbeat', () => {
-  const heartbeat = { intervalMs: 30_000, timeoutMs: 10_000 };
+  const heartbeat = { heartbeatIntervalMs: 30_000, heartbeatTimeoutMs: 10_000 };
 
   it('keeps a silent client that answers pings, and ends one that does not', async () => {
     const clock = createSimulatedClock();
@@ -304,18 +304,18 @@ describe('the heartbeat', () => {
     const closed = closeOf(bad);
     for (let beat = 0; beat < 3; beat += 1) {
       const pinged = once(good, 'ping');
-      clock.advance(heartbeat.intervalMs);
+      clock.advance(heartbeat.heartbeatIntervalMs);
       await pinged;
       // The pong was read when the answer to a frame behind it is there.
       const answer = nextText(good);
       good.send('x');
       await answer;
     }
-    expect((await closed).code).toBe(1006);
-    expect(peers.map((peer) => peer.closedCount)).toEqual([0, 1]);
+    expect(await closed).toEqual({ code: 1001, reason: 'Heartbeat timeout' });
+    await vi.waitFor(() => expect(peers.map((peer) => peer.closedCount)).toEqual([0, 1]));
     expect(clock.pendingTimers).toBe(1);
     expect(observed).toContainEqual(
-      expect.objectContaining({ message: 'connection lost: no pong', connectionId: 'c2' }),
+      expect.objectContaining({ message: 'connection closed', reason: 'Heartbeat timeout' }),
     );
   });
 
@@ -324,16 +324,19 @@ describe('the heartbeat', () => {
     const { port, peers, sockets } = await start({ clock, heartbeat });
     const raw = await rawClient(port);
     raw.resume();
-    clock.advance(heartbeat.intervalMs);
+    clock.advance(heartbeat.heartbeatIntervalMs);
     for (let part = 0; part < 3; part += 1) {
       const arrived = once(sockets[0]!, 'data');
       raw.write(part === 0 ? Buffer.from([0x81, 0xfe, 0x03, 0x00, 1, 2, 3, 4]) : Buffer.alloc(100));
       await arrived;
-      clock.advance(heartbeat.timeoutMs);
+      clock.advance(heartbeat.heartbeatTimeoutMs);
       clock.flush();
       expect([part, peers[0]!.closedCount, sockets[0]!.destroyed]).toEqual([part, 0, false]);
     }
-    clock.advance(heartbeat.timeoutMs);
+    clock.advance(heartbeat.heartbeatTimeoutMs);
+    clock.flush();
+    // It does not answer the close frame either.
+    clock.advance(3_000);
     await vi.waitFor(() => expect(peers[0]!.closedCount).toBe(1));
   });
 });

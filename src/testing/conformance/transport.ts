@@ -32,6 +32,8 @@ export interface TransportUnderTest {
 /** A transport to be certified: how to start one. */
 export interface TransportSuite {
   readonly name: string;
+  /** Can ask its client for a sign of life; otherwise it knows by itself when that is gone. */
+  readonly pings: boolean;
   start(reception: Reception, options: { readonly frameBytesMax: number }): Promise<TransportUnderTest>;
 }
 
@@ -45,6 +47,7 @@ class Seen implements Peer {
   readonly frames: string[] = [];
   readonly lengths: number[] = [];
   closedCount = 0;
+  pongs = 0;
   readonly outlet: Outlet;
   readonly transport: string;
   readonly #onFrame: (outlet: Outlet, text: string) => void;
@@ -60,6 +63,10 @@ class Seen implements Peer {
     this.frames.push(text);
     this.lengths.push(bytes.length);
     this.#onFrame(this.outlet, text);
+  }
+
+  ponged(): void {
+    this.pongs += 1;
   }
 
   closed(): void {
@@ -171,6 +178,26 @@ export function transportConformance(suite: TransportSuite): void {
         await eventually(() => expect(client.frames.at(-1)).toBe('"last"'));
         expect(client.frames).toHaveLength(33);
         await eventually(() => expect(seen.outlet.bufferedBytes).toBe(0));
+      }),
+    );
+
+    it(
+      suite.pings
+        ? 'a client is asked for a sign of life, tells one, and each byte of it is progress'
+        : 'a client is asked for no sign of life, which it could not give',
+      withClient(async ({ client, seen }) => {
+        const { pulse } = seen.outlet;
+        expect(pulse !== undefined).toBe(suite.pings);
+        if (pulse === undefined) return;
+        let before = pulse.progress;
+        pulse.ping();
+        await eventually(() => expect(seen.pongs).toBe(1));
+        expect(pulse.progress).not.toBe(before);
+        before = pulse.progress;
+        client.send('1');
+        await received(client, ['1']);
+        expect(pulse.progress).not.toBe(before);
+        await new Promise<void>((resolve) => pulse.whenRead(resolve));
       }),
     );
 
