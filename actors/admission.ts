@@ -18,11 +18,8 @@ export function admissionRefusal(
   connection: Connection,
   mailbox: Mailbox | undefined,
 ): Failure | undefined {
-  const { limits, writer, deduplication } = runtime;
+  const { limits, deduplication } = runtime;
   const { contract, frame } = parsed;
-  if (contract.journalled && !writer.writable) {
-    return failure('JOURNAL_UNAVAILABLE', 'The journal can not be written; nothing can be changed now');
-  }
   const pending = pendingRefusal(runtime, parsed, connection);
   if (pending !== undefined) return pending;
   const depends = frame.dependsOn !== undefined && frame.dependsOn.length > 0;

@@ -69,6 +69,8 @@ export class Command implements CommandRef {
   dependencyFailure: Failure | undefined;
   dependents: ((dependency: Command) => void)[] | undefined;
   outcome: Outcome | undefined;
+  /** Its answer is on its way to those who wait. */
+  told = false;
 
   constructor(
     parsed: ParsedCommand,

@@ -10,6 +10,7 @@ export class Counters implements ActivityCounts {
   succeeded = 0;
   replayed = 0;
   connectionsRefused = 0;
+  restarts = 0;
   readonly failed = new Map<string, number>();
   readonly refused = new Map<string, number>();
 

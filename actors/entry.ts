@@ -131,7 +131,8 @@ export interface ServerStarted extends EntryHead {
   readonly kind: 'server.started';
   readonly boot: number;
   readonly serverVersion: string;
-  readonly content: Record<string, never>;
+  /** `cause`: what had failed, when the process went on and rebuilt itself from the journal. */
+  readonly content: { readonly cause?: { readonly child: string; readonly error: string } };
 }
 
 /** Everything in flight was classified; the counts are what `get_startup_recovery` says. */

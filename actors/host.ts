@@ -12,6 +12,8 @@ import { createActor } from 'xstate';
 import type { Actor, AnyActorLogic, AnyActorRef, AnyStateMachine, InputFrom, InspectionEvent } from 'xstate';
 import { effectName } from '../machines/effect.ts';
 import type { Clock } from './ports.ts';
+import { placeOf } from './supervision-tree.ts';
+import type { Place } from './supervision-tree.ts';
 
 /** What a transition wants done outside. */
 export interface Intent {
@@ -19,7 +21,8 @@ export interface Intent {
   readonly params: unknown;
 }
 
-export type Inspector = (event: InspectionEvent) => void;
+/** `place`: where the actor that the event is about stands in the supervision tree. */
+export type Inspector = (event: InspectionEvent, place: Place | undefined) => void;
 
 export class Host {
   readonly #clock: Clock;
@@ -28,6 +31,8 @@ export class Host {
   readonly #inspectors = new Map<Inspector, Map<Actor<AnyActorLogic>, () => void>>();
   readonly #provided = new Map<AnyStateMachine, AnyStateMachine>();
   #outbox: Intent[] | undefined;
+  /** What an actor died of during the transitions under way: it throws where they were caused. */
+  #death: { readonly error: unknown } | undefined;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -64,6 +69,8 @@ export class Host {
       clearTimeout: (handle: unknown) => this.#clock.clearTimeout(handle),
     };
     const actor = createActor<AnyActorLogic>(hosted, { id, input, clock });
+    // Without this a chart that throws would end the process: the one who caused the transition has to hear of it.
+    actor.subscribe({ error: (error: unknown) => (this.#death = { error }) });
     this.#roots.add(actor);
     for (const [inspector, detach] of this.#inspectors) detach.set(actor, attach(actor, inspector));
     actor.start();
@@ -90,6 +97,9 @@ export class Host {
     } finally {
       this.#outbox = undefined;
     }
+    const death = this.#death;
+    this.#death = undefined;
+    if (death !== undefined) throw death.error;
     return outbox;
   }
 
@@ -151,7 +161,7 @@ function childrenOf(actor: AnyActorRef): number {
 function attach(actor: Actor<AnyActorLogic>, inspector: Inspector): () => void {
   const subscription = actor.system.inspect((event: InspectionEvent) => {
     try {
-      inspector(event);
+      inspector(event, placeOf((event.actorRef as AnyActorRef).id));
     } catch {
       subscription.unsubscribe();
     }

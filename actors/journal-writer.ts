@@ -1,6 +1,7 @@
 /**
  * The only writer of the journal: gives entries their place, collects those of one tick in a batch (group commit) and tells
- * the release queue when a batch is durable. State: rebuildable.
+ * the release queue when a batch is durable. After a failed batch it is done with: what follows is recorded by another writer,
+ * behind what the journal then says it holds. State: rebuildable.
  */
 import type { Entry, EntryDraft } from './entry.ts';
 import type { Clock, Journal } from './ports.ts';
@@ -23,9 +24,12 @@ export class JournalWriter {
   readonly #lanes = new Map<string, number>();
   #offset = 0;
   #resumedAt = 0;
+  #durableOffset = 0;
   #open: Entry[] = [];
   #openBatch = 1;
   #underWay = 0;
+  /** Tells batches of before a failure from those after it. */
+  #run = 0;
   #scheduled = false;
   #failure: Error | undefined;
   #closed = false;
@@ -53,6 +57,11 @@ export class JournalWriter {
     return this.#offset;
   }
 
+  /** Offset of the newest entry that is known to be durable. */
+  get durableOffset(): number {
+    return this.#durableOffset;
+  }
+
   /** Entries that were recorded since `resume`. */
   get entryCount(): number {
     return this.#offset - this.#resumedAt;
@@ -62,10 +71,17 @@ export class JournalWriter {
     return this.#lanes.size;
   }
 
-  /** Continues behind what the journal holds. */
+  /** Continues behind what the journal holds, also after a failure. */
   resume(offset: number, lanes: Iterable<readonly [string, number]>): void {
+    this.#failure = undefined;
+    this.#open = [];
+    this.#openBatch = this.#releases.durable + 1;
+    this.#underWay = 0;
+    this.#run += 1;
+    this.#lanes.clear();
     this.#offset = offset;
     this.#resumedAt = offset;
+    this.#durableOffset = offset;
     for (const [lane, laneSeq] of lanes) this.#lanes.set(lane, laneSeq);
   }
 
@@ -139,20 +155,24 @@ export class JournalWriter {
     this.#open = [];
     this.#openBatch += 1;
     this.#underWay += 1;
-    this.#journal.append(entries, (error) => this.#done(batch, error));
+    const lastOffset = entries.at(-1)!.offset;
+    const run = this.#run;
+    this.#journal.append(entries, (error) => {
+      if (run === this.#run) this.#done(batch, lastOffset, error);
+    });
   }
 
-  #done(batch: number, error: Error | undefined): void {
+  #done(batch: number, lastOffset: number, error: Error | undefined): void {
     this.#underWay -= 1;
     if (this.#failure !== undefined) return;
     if (error === undefined) {
+      this.#durableOffset = lastOffset;
       this.#releases.complete(batch);
       if (this.#open.length > 0) this.#schedule();
       else if (this.#underWay === 0) this.#wake();
       return;
     }
     this.#failure = error;
-    this.#releases.abandon();
     this.#wake();
     this.#onFailure(error);
   }

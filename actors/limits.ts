@@ -25,4 +25,6 @@ export interface Limits {
   readonly idempotencyEntriesMax: number;
   readonly idempotencyCacheBytesMax: number;
   readonly requeue: boolean;
+  /** Tries of a command that fails its session, or the process, whenever it acts. */
+  readonly attemptsMax: number;
 }

@@ -135,6 +135,8 @@ export interface ServerView {
   session(id: string): SessionView | undefined;
   /** In order of creation. */
   sessions(): Iterable<SessionView>;
+  /** Sessions that are set aside, because their entries can't be folded or because they fail again and again. */
+  quarantined(): Iterable<QuarantinedSession>;
   /** The session's running turn and its unfinished assistant message, for those who attach in the middle. */
   runningTurn(sessionId: string): RunningTurn | undefined;
   readonly recovery: RecoverySummary;
@@ -144,6 +146,13 @@ export interface ServerView {
   /** Reasons why the server is not healthy; empty when it is. */
   readonly issues: readonly string[];
   engineCapabilities(kind: string): readonly string[];
+}
+
+/** `offset`: the journal entry that can't be folded, or the newest one when the session failed once too often. */
+export interface QuarantinedSession {
+  readonly id: string;
+  readonly offset: number;
+  readonly error: string;
 }
 
 /** What is in memory now. Counted when somebody asks. */
@@ -178,6 +187,8 @@ export interface ActivityCounts {
   /** Frames that were not admitted, by code. */
   readonly refused: ReadonlyMap<string, number>;
   readonly connectionsRefused: number;
+  /** Children of the supervision tree that were started again. */
+  readonly restarts: number;
 }
 
 export interface JournalCounts {
@@ -241,6 +252,8 @@ export type CommandContract = SessionCommandContract | ServerCommandContract;
 export interface SessionCommandContract extends ContractBase {
   /** `opens`: runs on an absent session (create). `session`: needs one. */
   readonly target: 'session' | 'opens';
+  /** It ends what runs: while nothing can be recorded there is nothing left to end, and it is answered so. */
+  readonly interrupts?: boolean;
   /** It ends its session: a retry comes when that is gone, so its keys are unique per principal, as a server command's. */
   readonly endsSession?: boolean;
   /** Pure. Called at the lane's head; `session` is absent only for `opens`. */

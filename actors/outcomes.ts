@@ -9,8 +9,10 @@ import type { SettledCommand } from './deduplication.ts';
 import type { Connection } from './connection.ts';
 import { SERVER_LANE } from './entry.ts';
 import type { CommandFinished, CommandSettled, EntryDraft, EntryKind } from './entry.ts';
+import { failure } from './message.ts';
 import type { ConnectionEffect, Failure, Json, Outcome } from './message.ts';
 import type { CommandRef, ParsedCommand } from './ports.ts';
+import type { Owed } from './release-queue.ts';
 import type { Runtime } from './runtime.ts';
 import type { SessionEvent, SessionFact } from './session/event.ts';
 import type { Session } from './session/session.ts';
@@ -27,6 +29,8 @@ export interface Verdict {
   readonly resume?: Json;
   /** The time that the outcome speaks of, if it does. */
   readonly at?: number;
+  /** Where it is recorded if there is no session; the server's journal lane unless it says so. */
+  readonly lane?: string;
   /** Told to everyone who watches sessions, after the response. */
   readonly notice?: { readonly type: string; readonly data: Json };
 }
@@ -39,8 +43,16 @@ export class Outcomes {
   onTold: (() => void) | undefined;
   /** Makes the ids of commands without one unique across restarts. */
   boot = 0;
+  /** The journal can't be written: what is read is what was durable last. */
+  stale = false;
+  /** Nor can it be read. */
+  blind = false;
   readonly #runtime: Runtime;
   #nameless = 0;
+  /** What those hear whose commands are not durable; set when the journal, or this part of the runtime, has failed. */
+  #refusal = failure('JOURNAL_UNAVAILABLE', 'The journal can not be written: the command was not accepted');
+  /** Commands without an answer whose acceptance is durable, by its offset: they have an outcome to come. */
+  readonly survivors = new Map<number, Command>();
 
   constructor(runtime: Runtime) {
     this.#runtime = runtime;
@@ -51,14 +63,6 @@ export class Outcomes {
     if (command.outcome !== undefined) return;
     const { outcome } = verdict;
     const { contract } = command;
-    command.outcome = outcome;
-    const { counters } = this.#runtime;
-    if (outcome.success) counters.succeeded += 1;
-    else counters.countFailed(outcome.errorCode);
-    command.timer?.cancel();
-    command.timer = undefined;
-    command.dependencyTimer?.cancel();
-    command.dependencyTimer = undefined;
     const changes = contract.journalled && outcome.success && verdict.unchanged !== true;
     let version = session?.state?.version;
     let offset = 0;
@@ -68,14 +72,31 @@ export class Outcomes {
       else if (changes && version !== undefined) version += 1;
       offset = this.#record(command, verdict, outcome.success ? version : undefined, session);
     }
+    // Only now: when recording throws, the command has no outcome yet, and whoever rebuilds the session finds it so.
+    this.#end(command, outcome);
     const shown =
       outcome.success && contract.target !== 'server' && session?.state?.closed == null ? version : undefined;
     this.#remember(command, verdict, offset, shown);
     this.#step(command, outcome);
     this.#release(command, verdict, shown, session);
+    this.#resolveDependents(command);
+  }
+
+  #resolveDependents(command: Command): void {
     const dependents = command.dependents;
     command.dependents = undefined;
     if (dependents !== undefined) for (const resolve of dependents) resolve(command);
+  }
+
+  #end(command: Command, outcome: Outcome): void {
+    command.outcome = outcome;
+    const { counters } = this.#runtime;
+    if (outcome.success) counters.succeeded += 1;
+    else counters.countFailed(outcome.errorCode);
+    command.timer?.cancel();
+    command.timer = undefined;
+    command.dependencyTimer?.cancel();
+    command.dependencyTimer = undefined;
   }
 
   /** Refuses a frame that is a command but was not admitted: not stored, and nothing but `command_finished` is shown. */
@@ -84,10 +105,11 @@ export class Outcomes {
     const { contract, frame } = parsed;
     counters.countRefused(refusal.errorCode);
     const ref = this.#refOf(parsed);
-    this.hold(connection, 0, () => {
+    const tell = (): void => {
       if (lifecycle) subscriptions.announceLifecycle(frames.finished(ref, refusal, undefined, false), connection);
-      connection.sendResponse(frames.response(contract.type, frame.id, refusal, undefined, false));
-    });
+      connection.sendResponse(frames.response(contract.type, frame.id, refusal, undefined));
+    };
+    this.hold(connection, 0, { tell });
   }
 
   /** Answers again with a stored outcome. */
@@ -98,12 +120,59 @@ export class Outcomes {
     const early = frame.respond === 'accepted' && outcome.success && contract.turn;
     const answer: Outcome = early ? { success: true, data: { accepted: true } } : outcome;
     const ref = this.#refOf(parsed);
-    // The outcome may have been recorded a moment ago: its answer never leaves before it is durable.
-    this.hold(connection, this.#runtime.writer.newestBatch, () => {
+    const tell = (durable: boolean): void => {
+      if (!durable && known.offset > this.#runtime.writer.durableOffset) {
+        connection.sendResponse(frames.response(contract.type, frame.id, this.#refusal, undefined));
+        return;
+      }
       const text = frames.finished(ref, outcome, known.sessionVersion, true);
       subscriptions.announceLifecycle(text, connection);
-      connection.sendResponse(frames.response(contract.type, frame.id, answer, known.sessionVersion, true));
-    });
+      connection.sendResponse(frames.response(contract.type, frame.id, answer, known.sessionVersion, 'replayed'));
+    };
+    // The outcome may have been recorded a moment ago: its answer never leaves before it is durable.
+    this.hold(connection, this.#runtime.writer.newestBatch, { tell });
+  }
+
+  /** Answers a command under the storage trouble that ended what it was to end: it acted, and nothing of it is durable. */
+  answerUndurable(connection: Connection, { contract, frame }: ParsedCommand): void {
+    const text = this.#runtime.frames.response(contract.type, frame.id, { success: true }, undefined, 'undurable');
+    this.hold(connection, 0, { tell: () => connection.sendResponse(text) });
+  }
+
+  /** From now on nothing becomes durable. What is held is dropped; who waits for an answer gets `refusal`, or survives. */
+  abandon(refusal: Failure): void {
+    this.#refusal = refusal;
+    this.#runtime.releases.abandon();
+  }
+
+  /** A command that will have no outcome here. If its acceptance is durable it has one to come; else it was never accepted. */
+  forsake(command: Command): void {
+    command.outcome ??= this.#refusal;
+    command.timer?.cancel();
+    command.dependencyTimer?.cancel();
+    if (command.acceptedOffset > 0 && command.acceptedOffset <= this.#runtime.writer.durableOffset) {
+      this.survivors.set(command.acceptedOffset, command);
+      return;
+    }
+    for (const waiter of command.waiters) this.#answer(command, waiter, this.#refusal, undefined);
+  }
+
+  /** The journal turned out to hold the outcome of a command that nobody was told of. */
+  restore(command: Command, entry: CommandSettled | CommandFinished): void {
+    const outcome = outcomeOf(entry);
+    const version = outcome.success ? entry.sessionVersion : undefined;
+    this.#end(command, outcome);
+    this.#remember(command, { outcome }, entry.offset, version);
+    this.tellStored(command, outcome, version);
+    this.#resolveDependents(command);
+  }
+
+  /** Answers those who wait for a command with an outcome that is known already. */
+  tellStored(command: Command, outcome: Outcome, sessionVersion: number | undefined): void {
+    command.told = true;
+    const { frames, subscriptions } = this.#runtime;
+    subscriptions.announceLifecycle(frames.finished(command, outcome, sessionVersion, false), command.origin);
+    for (const waiter of command.waiters) this.#answer(command, waiter, outcome, sessionVersion);
   }
 
   /** The id of a command whose client gave it none. */
@@ -131,12 +200,16 @@ export class Outcomes {
     command.waiters = command.waiters.filter((waiter) => !waiter.early);
     const outcome: Outcome = { success: true, data: { accepted: true } };
     for (const waiter of early) {
-      this.hold(waiter.connection, batch, () => this.#answer(command, waiter, outcome, undefined));
+      const tell = (durable: boolean): void => {
+        if (durable) this.#answer(command, waiter, outcome, undefined);
+        else command.waiters.push(waiter);
+      };
+      this.hold(waiter.connection, batch, { tell });
     }
   }
 
   /** Holds a release for a connection: never before `batch` is durable, never before what it was to get earlier. */
-  hold(connection: Connection | null, batch: number, release: () => void): void {
+  hold(connection: Connection | null, batch: number, release: (() => void) | Owed): void {
     const { releases } = this.#runtime;
     if (connection === null) {
       releases.hold(batch, release);
@@ -184,7 +257,7 @@ export class Outcomes {
     draft.content = content as CommandSettled['content'];
     const whole = draft as EntryDraft;
     if (session !== undefined) return session.record(whole, verdict.at).offset;
-    return this.#runtime.writer.append(SERVER_LANE, whole).offset;
+    return this.#runtime.writer.append(verdict.lane ?? SERVER_LANE, whole).offset;
   }
 
   #remember(command: Command, verdict: Verdict, offset: number, version: number | undefined): void {
@@ -223,7 +296,11 @@ export class Outcomes {
     for (const waiter of command.waiters) after = Math.max(after, waiter.connection.heldUntil);
     for (const waiter of command.waiters) waiter.connection.heldUntil = after;
     if (verdict.effects !== undefined) session?.showAfter(after);
-    this.#runtime.releases.hold(after, () => {
+    const tell = (durable: boolean): void => {
+      if (!durable) {
+        this.forsake(command);
+        return;
+      }
       if (!accepted) subscriptions.announceLifecycle(frames.accepted(command), origin);
       if (!started && command.reachedHead) subscriptions.announceLifecycle(frames.started(command), origin);
       if (synced !== undefined && verdict.events !== undefined) session?.publish(verdict.events, synced);
@@ -237,13 +314,16 @@ export class Outcomes {
         subscriptions.announceSession(frames.notice(verdict.notice.type, verdict.notice.data));
       }
       this.onTold?.();
-    });
+    };
+    command.told = true;
+    this.#runtime.releases.hold(after, { tell });
   }
 
   #answer(command: Command, waiter: Waiter, outcome: Outcome, version: number | undefined): void {
     const { frames } = this.#runtime;
     if (command.countsAsPending) waiter.connection.pending -= 1;
-    waiter.connection.sendResponse(frames.response(command.commandType, waiter.id, outcome, version, waiter.replayed));
+    const mark = waiter.replayed ? 'replayed' : this.stale && outcome.success ? 'stale' : undefined;
+    waiter.connection.sendResponse(frames.response(command.commandType, waiter.id, outcome, version, mark));
   }
 
   #affect(
@@ -295,6 +375,14 @@ export function identify(draft: Draft<Omit<CommandSettled, 'kind'>>, command: Co
   if (command.keyScope !== undefined) draft.keyScope = command.keyScope;
   if (frame.traceparent !== undefined) draft.traceparent = frame.traceparent;
   if (frame.dependsOn !== undefined && frame.dependsOn.length > 0) draft.dependsOn = frame.dependsOn;
+}
+
+/** The outcome that an entry holds. */
+export function outcomeOf(entry: CommandSettled | CommandFinished): Outcome {
+  const { data, error, details } = entry.content;
+  if (entry.success) return data === undefined ? { success: true } : { success: true, data };
+  const failed = failure(entry.errorCode ?? '', error ?? '', details);
+  return entry.timedOut === true ? { ...failed, timedOut: true } : failed;
 }
 
 /** Rough size of what is kept of an outcome beside text and data, in bytes. */

@@ -1,6 +1,6 @@
 /**
- * A boot: opens the journal, folds it into outcomes, keys, versions and sessions, classifies what was in flight, makes the
- * classification durable and takes work that never started back into its lanes.
+ * A boot, or a rebuild in place: opens the journal, folds it into outcomes, keys, versions and sessions, classifies what was in
+ * flight, makes the classification durable and takes work that never started back into its lanes.
  *
  * Each classification is an entry, so the next boot finds nothing to classify, however often it is repeated. State:
  * rebuildable.
@@ -19,7 +19,9 @@ import type { Router } from './router.ts';
 import type { Runtime } from './runtime.ts';
 import { timeout } from './session/deadlines.ts';
 import { closingEvents } from './session/evolve.ts';
-import { Session } from './session/session.ts';
+import { foldEntry } from './session/fold.ts';
+import { quarantined } from './session/rebuild.ts';
+import type { TurnRun } from './session/turn-run.ts';
 
 const PAGE_ENTRIES = 4096;
 
@@ -30,52 +32,105 @@ interface InFlight {
   attempts: number;
 }
 
+/** What outlives the runtime that it was part of, when that is folded anew while the process goes on. */
+export interface Survivors {
+  /** Commands that somebody waits for and whose acceptance is durable, by its offset. */
+  readonly commands: ReadonlyMap<number, Command>;
+  /** Engines that have not let go of an ended turn, by session. */
+  readonly runs: ReadonlyMap<string, TurnRun>;
+}
+
+/** Why the journal is read again although the process goes on. */
+export interface Cause {
+  readonly child: string;
+  readonly error: string;
+}
+
+const nobody: Survivors = { commands: new Map(), runs: new Map() };
+
 /** Whoever sent a command of an earlier boot was authorized then. */
 const EVERY_SCOPE = ['observe', 'drive', 'approve', 'exec', 'operate'] as const;
 
 export class Recovery {
   readonly #runtime: Runtime;
   readonly #router: Router;
+  readonly #survivors: Survivors;
   readonly #actor: Actor<typeof recoveryMachine>;
   readonly #inFlight = new Map<number, InFlight>();
   readonly #lanes = new Map<string, number>();
   readonly #requeued: Command[] = [];
   readonly #classified: RecoveredCommand[] = [];
+  /** Outcomes of survivors that turned out to be in the journal. */
+  readonly #told: [Command, CommandFinished][] = [];
+  readonly #startedAt: number;
   #boot = 1;
   #entries = 0;
+  #folded = 0;
   #outcomes = 0;
+  #opened = false;
+  #classifying = false;
 
-  constructor(runtime: Runtime, router: Router) {
+  constructor(runtime: Runtime, router: Router, survivors: Survivors = nobody) {
     this.#runtime = runtime;
     this.#router = router;
+    this.#survivors = survivors;
+    this.#startedAt = runtime.clock.now();
     this.#actor = runtime.host.start(recoveryMachine, 'recovery', undefined);
   }
 
-  /** @throws JournalRefused, or what the journal failed with; nothing is live then. */
-  async run(serverVersion: string): Promise<RecoverySummary> {
-    const { clock, host, journal, writer } = this.#runtime;
-    const startedAt = clock.now();
+  /** What was folded is as durable as the journal; false once classifications that failed are part of it. */
+  get reusable(): boolean {
+    return !this.#classifying;
+  }
+
+  /** Folds what the journal holds beyond what was folded before. It may be called before `run`, on a journal that only reads. */
+  async fold(): Promise<void> {
+    const { journal, writer } = this.#runtime;
+    for (;;) {
+      const page = await journal.scan({ after: this.#folded, limit: PAGE_ENTRIES });
+      const last = page.at(-1);
+      if (last === undefined) break;
+      for (const { entry } of page) this.#foldEntry(entry);
+      this.#folded = last.entry.offset;
+      this.#entries += page.length;
+      if (this.#opened) this.#tell({ type: 'page.folded', entries: page.length });
+    }
+    writer.resume(this.#folded, this.#lanes);
+  }
+
+  /**
+   * Folds the journal, classifies and goes live. At the start of the process it opens the journal first; else `cause` is what
+   * failed, and the journal is open.
+   * @throws JournalRefused, or what the journal failed with. As long as it is `reusable` it may be run again.
+   */
+  async run(serverVersion: string, cause?: Cause): Promise<RecoverySummary> {
+    const { clock, journal, releases, writer } = this.#runtime;
+    const entries = cause === undefined ? (await journal.open()).offset : this.#folded;
+    if (!this.#opened) this.#tell({ type: 'journal.opened', entries });
+    this.#opened = true;
+    await this.fold();
+    const content = cause === undefined ? {} : { cause };
+    writer.append(SERVER_LANE, { kind: 'server.started', boot: this.#boot, serverVersion, content });
     try {
-      const head = await journal.open();
-      this.#tell({ type: 'journal.opened', entries: head.offset });
-      await this.#fold();
-      writer.resume(head.offset, this.#lanes);
-      this.#tell({ type: 'journal.folded' });
-      writer.append(SERVER_LANE, { kind: 'server.started', boot: this.#boot, serverVersion, content: {} });
-      this.#classify();
-      this.#tell({ type: 'work.classified', commands: this.#classified.length });
-      const counts = { classified: this.#classified.length, requeued: this.#requeued.length };
-      writer.append(SERVER_LANE, { kind: 'server.recovered', boot: this.#boot, ...counts, content: {} });
-      await writer.settled();
+      // By itself, where it is not the first: whether the journal can be written again is found out before anything is evolved.
+      if (cause !== undefined) await writer.settled();
     } catch (error) {
-      this.#tell({ type: 'journal.refused' });
-      host.stop(this.#actor);
+      // What waited for this entry shows nothing of it.
+      releases.complete(writer.newestBatch);
       throw error;
     }
+    this.#classifying = true;
+    this.#tell({ type: 'journal.folded' });
+    this.#classify();
+    this.#tell({ type: 'work.classified', commands: this.#classified.length });
+    const counts = { classified: this.#classified.length, requeued: this.#requeued.length };
+    writer.append(SERVER_LANE, { kind: 'server.recovered', boot: this.#boot, ...counts, content: {} });
+    await writer.settled();
     // Counted before work is taken back: a creation among it makes a session that was not recovered.
     const sessions = this.#router.sessionCount;
     this.#tell({ type: 'classification.committed' });
-    host.stop(this.#actor);
+    this.stop();
+    for (const [command, entry] of this.#told) this.#router.outcomes.restore(command, entry);
     return {
       boot: this.#boot,
       journal: journal.location,
@@ -85,27 +140,20 @@ export class Recovery {
       recoveredOutcomes: this.#outcomes,
       classified: this.#classified,
       requeued: this.#requeued.length,
-      startedAt,
-      tookMs: clock.now() - startedAt,
+      startedAt: this.#startedAt,
+      tookMs: clock.now() - this.#startedAt,
     };
+  }
+
+  /** Ends it, also in the middle. */
+  stop(): void {
+    if (this.#actor.getSnapshot().status === 'active') this.#tell({ type: 'journal.refused' });
+    this.#runtime.host.stop(this.#actor);
   }
 
   #tell(event: Parameters<Actor<typeof recoveryMachine>['send']>[0]): void {
     const intents = this.#runtime.host.collect(() => this.#actor.send(event));
     for (const intent of intents) if (intent.type === 'requeueWork') this.#router.requeue(this.#requeued);
-  }
-
-  async #fold(): Promise<void> {
-    const { journal } = this.#runtime;
-    for (let after = 0; ;) {
-      const page = await journal.scan({ after, limit: PAGE_ENTRIES });
-      const last = page.at(-1);
-      if (last === undefined) return;
-      for (const { entry } of page) this.#foldEntry(entry);
-      after = last.entry.offset;
-      this.#entries += page.length;
-      this.#tell({ type: 'page.folded', entries: page.length });
-    }
   }
 
   #foldEntry(entry: Entry): void {
@@ -129,6 +177,8 @@ export class Recovery {
         const command = this.#inFlight.get(entry.acceptedOffset);
         this.#inFlight.delete(entry.acceptedOffset);
         if (command !== undefined) this.#restore(command.accepted, entry);
+        const survivor = this.#survivors.commands.get(entry.acceptedOffset);
+        if (survivor !== undefined) this.#told.push([survivor, entry]);
         break;
       }
       default:
@@ -154,28 +204,19 @@ export class Recovery {
 
   #foldSession(entry: Entry): void {
     const id = entry.lane.slice(sessionLane('').length);
-    const facts =
-      entry.kind === 'command.settled' || entry.kind === 'command.finished' ? entry.content.facts : undefined;
-    const opened = facts?.find((fact) => fact.type === 'session.opened');
-    if (opened !== undefined) {
-      const mailbox = this.#router.mailbox(id);
-      const session = new Session(this.#runtime, id, opened.engine, mailbox.perform);
-      session.fold(entry);
-      mailbox.adopt(session);
-      for (const { accepted } of this.#inFlight.values()) {
-        if (accepted.sessionId === id && accepted.mailbox === 'work') {
-          session.enterLane(accepted.offset, accepted.commandId, accepted.deadlineAt);
-        }
-      }
-      return;
+    const mailbox = this.#router.find(id) ?? (opens(entry) ? this.#router.mailbox(id) : undefined);
+    if (mailbox === undefined) return;
+    const folded = foldEntry(this.#runtime, mailbox, entry);
+    if (folded === 'closed') {
+      this.#router.remove(id);
+      this.#lanes.delete(entry.lane);
     }
-    const session = this.#router.session(id);
-    if (session === undefined) return;
-    session.fold(entry);
-    if (session.state?.closed == null) return;
-    session.stop();
-    this.#router.remove(id);
-    this.#lanes.delete(entry.lane);
+    if (folded !== 'opened') return;
+    for (const { accepted } of this.#inFlight.values()) {
+      if (accepted.sessionId === id && accepted.mailbox === 'work') {
+        mailbox.session?.enterLane(accepted.offset, accepted.commandId, accepted.deadlineAt);
+      }
+    }
   }
 
   /** What was started comes first, so that those who depend on it see what became of it. */
@@ -183,11 +224,14 @@ export class Recovery {
     const inFlight = [...this.#inFlight.values()];
     for (const command of inFlight) if (command.attempts > 0) this.#classifyOne(command);
     for (const command of inFlight) if (command.attempts === 0) this.#classifyOne(command);
-    for (const { session } of this.#router.mailboxes.values()) {
+    for (const mailbox of this.#router.mailboxes.values()) {
+      const { session } = mailbox;
       const commandId = session?.engineHolder;
-      // Ended before the restart, and its engine ended with the process.
       if (session === undefined || commandId === undefined) continue;
-      session.record({ kind: 'turn.released', sessionId: session.id, commandId, content: {} });
+      const run = this.#survivors.runs.get(session.id);
+      if (run?.command.commandId === commandId) mailbox.adoptRun(run);
+      // Ended before the restart, and its engine ended with the process.
+      else session.record({ kind: 'turn.released', sessionId: session.id, commandId, content: {} });
     }
   }
 
@@ -202,7 +246,12 @@ export class Recovery {
       this.#end(command, timeout(command, accepted.deadlineAt), 'deadline');
     } else if (!known) {
       this.#interrupt(command, 'unknown', 'this server does not know the command any more');
-    } else if (attempts > 0) {
+    } else if (attempts >= limits.attemptsMax) {
+      this.#end(command, quarantined(command, 'the process ended whenever it acted'), 'quarantined');
+    } else if (this.#router.find(command.sessionId ?? '')?.quarantine !== undefined) {
+      const error = `Session ${String(command.sessionId)} is set aside: its entries can not be read`;
+      this.#end(command, failure('SESSION_QUARANTINED', error), 'session quarantined');
+    } else if (attempts > 0 && !(command.contract.idempotent && limits.requeue)) {
       this.#interrupt(command, 'started', 'it had started');
     } else if (accepted.mailbox === 'control') {
       this.#interrupt(command, 'control', 'the turn that it was for has ended');
@@ -216,7 +265,9 @@ export class Recovery {
   #rebuild(accepted: CommandAccepted, parsed: ParsedCommand, principal: Principal): Command {
     const { commandId, explicitId, sessionId, keyScope } = accepted;
     const identity = { commandId, explicitId, sessionId, keyScope, names: namesIn(accepted) };
-    const command = new Command(parsed, identity, principal, null, accepted.at);
+    const survivor = this.#survivors.commands.get(accepted.offset);
+    const command = new Command(parsed, identity, principal, survivor?.origin ?? null, accepted.at);
+    if (survivor !== undefined) command.waiters = survivor.waiters;
     command.acceptedOffset = accepted.offset;
     command.accepted = true;
     command.deadlineAt = accepted.deadlineAt;
@@ -233,7 +284,8 @@ export class Recovery {
     const { commandId, commandType, sessionId } = command;
     const runs = session?.state?.turn?.acceptedOffset === command.acceptedOffset;
     const events = runs && session?.state !== undefined ? closingEvents(session.state, outcome.error) : [];
-    this.#router.outcomes.settle(command, { outcome, events, recovered: reason }, session);
+    const held = runs && this.#survivors.runs.has(command.sessionId ?? '') ? { interrupted: true as const } : {};
+    this.#router.outcomes.settle(command, { outcome, events, recovered: reason, ...held }, session);
     const lastPhase = command.attempt > 0 ? 'started' : 'accepted';
     const ids = sessionId === undefined ? { commandId, commandType } : { commandId, commandType, sessionId };
     this.#classified.push({ ...ids, lastPhase, errorCode: outcome.errorCode, reason });
@@ -256,6 +308,11 @@ function lost(accepted: CommandAccepted): ParsedCommand {
     },
   };
   return { contract, frame: { type: accepted.commandType }, text: accepted.content.command };
+}
+
+function opens(entry: Entry): boolean {
+  if (entry.kind !== 'command.settled' && entry.kind !== 'command.finished') return false;
+  return entry.content.facts?.some(({ type }) => type === 'session.opened') === true;
 }
 
 function namesIn(identity: CommandAccepted | CommandSettled): Names {

@@ -13,12 +13,13 @@ import type { Names } from './names.ts';
 import { tie } from './dependencies.ts';
 import { sessionLane } from './entry.ts';
 import { failure } from './message.ts';
-import type { Outcome } from './message.ts';
-import { Outcomes } from './outcomes.ts';
-import type { ParsedCommand, StoredEntry } from './ports.ts';
+import type { Failure, Outcome } from './message.ts';
+import { outcomeOf, Outcomes } from './outcomes.ts';
+import type { ParsedCommand } from './ports.ts';
 import type { Runtime } from './runtime.ts';
 import { Mailbox } from './session/mailbox.ts';
-import type { MailboxOwner } from './session/mailbox.ts';
+import type { Frozen, MailboxOwner } from './session/mailbox.ts';
+import { rebuildSession } from './session/rebuild.ts';
 import type { Session } from './session/session.ts';
 
 /** What the router is sent. */
@@ -42,6 +43,17 @@ interface StoredCommand {
 /** Keys of commands that go to no session. */
 const SERVER_SCOPE = 'server';
 
+/**
+ * What the router does with new commands.
+ *
+ * - `unread`: the journal is being read; they wait.
+ * - `blind`: it can't even be read; only what needs no session is answered.
+ * - `stale`: it can't be written; reads and replays are answered from what was durable last.
+ * - `open`: they are admitted.
+ * - `draining`: they are refused; what was admitted goes on.
+ */
+export type Phase = 'unread' | 'blind' | 'stale' | 'open' | 'draining';
+
 export class Router implements MailboxOwner {
   readonly outcomes: Outcomes;
   readonly #runtime: Runtime;
@@ -54,9 +66,11 @@ export class Router implements MailboxOwner {
   /** Commands whose last dependency was resolved while another command was being settled. */
   readonly #resolved: Command[] = [];
   #depth = 0;
-  #admitting = false;
-  /** Outcomes that are being looked up for somebody. */
-  #loading = 0;
+  #phase: Phase = 'unread';
+  /** Commands that came before the journal was read again, in order. */
+  #early: { readonly parsed: ParsedCommand; readonly connection: Connection }[] = [];
+  /** Outcomes that are being looked up for somebody; each gives up when it is called. */
+  readonly #loads = new Set<() => void>();
   #onQuiet: (() => void) | undefined;
 
   constructor(runtime: Runtime) {
@@ -69,15 +83,53 @@ export class Router implements MailboxOwner {
     return this.#mailboxes;
   }
 
+  get phase(): Phase {
+    return this.#phase;
+  }
+
   /** From now on commands are admitted. `boot` makes the ids of commands without one unique across restarts. */
   open(boot: number): void {
     this.outcomes.boot = boot;
-    this.#admitting = true;
+    this.#serve('open');
+  }
+
+  /** The journal can't be written, or can't even be read: answers what can be answered until it is opened again. */
+  degrade(phase: 'blind' | 'stale'): void {
+    this.#serve(phase);
+  }
+
+  #serve(phase: 'blind' | 'stale' | 'open'): void {
+    this.#phase = phase;
+    this.outcomes.stale = phase !== 'open';
+    this.outcomes.blind = phase === 'blind';
+    const early = this.#early;
+    this.#early = [];
+    for (const { parsed, connection } of early) {
+      if (parsed.contract.lane !== 'control') connection.pending -= 1;
+      this.handle({ type: 'command.received', parsed, connection });
+    }
+  }
+
+  /** Nothing acts any more: turns are told to stop, timers are off. What was recorded may still become durable. */
+  freeze(): Frozen[] {
+    const mailboxes = [this.#server, ...this.#releasing.values(), ...this.#mailboxes.values()];
+    return mailboxes.map((mailbox) => mailbox.freeze());
+  }
+
+  /** Gives up the commands that wait for something else than an outcome of their own. */
+  abandon(): void {
+    for (const giveUp of this.#loads) giveUp();
+    const early = this.#early;
+    this.#early = [];
+    for (const { parsed, connection } of early) {
+      if (parsed.contract.lane !== 'control') connection.pending -= 1;
+      this.outcomes.refuse(connection, parsed, unavailable(), false);
+    }
   }
 
   /** From now on new commands are refused; `onQuiet` is called once no turn runs and nothing waits. */
   drain(onQuiet: () => void): void {
-    this.#admitting = false;
+    this.#phase = 'draining';
     this.#onQuiet = onQuiet;
     this.outcomes.onTold = () => this.#noticeQuiet();
     this.#noticeQuiet();
@@ -92,10 +144,28 @@ export class Router implements MailboxOwner {
 
   handle(event: RouterEvent): void {
     this.#depth += 1;
-    if (event.type === 'command.received') this.#receive(event.parsed, event.connection);
-    else this.#loaded(event);
+    try {
+      if (event.type === 'command.received') this.#receive(event.parsed, event.connection);
+      else this.#loaded(event);
+    } catch (error) {
+      this.#runtime.crashed(error);
+    }
     this.#depth -= 1;
     this.#settleResolved();
+  }
+
+  /** A mailbox in which a defect showed is replaced: its session is folded again from its journal lane. */
+  rebuild(mailbox: Mailbox, error: string): void {
+    const frozen = mailbox.freeze();
+    if (this.#releasing.get(mailbox.id) === mailbox) {
+      // The session was closed: what the engine still holds is all that there was.
+      this.released(mailbox);
+      return;
+    }
+    const successor = new Mailbox(this.#runtime, this.outcomes, this, mailbox.id);
+    successor.awaitRebuild(frozen.commands);
+    this.#mailboxes.set(mailbox.id, successor);
+    rebuildSession(this.#runtime, this.outcomes, successor, frozen, error);
   }
 
   mailbox(sessionId: string): Mailbox {
@@ -106,6 +176,15 @@ export class Router implements MailboxOwner {
       this.#mailboxes.set(sessionId, mailbox);
     }
     return mailbox;
+  }
+
+  /** It stands in the directory, or waits for an engine to let go: it can be replaced by itself. */
+  holds(mailbox: Mailbox): boolean {
+    return this.#mailboxes.get(mailbox.id) === mailbox || this.#releasing.get(mailbox.id) === mailbox;
+  }
+
+  find(sessionId: string): Mailbox | undefined {
+    return this.#mailboxes.get(sessionId);
   }
 
   session(sessionId: string): Session | undefined {
@@ -127,9 +206,9 @@ export class Router implements MailboxOwner {
     this.#settleResolved();
   }
 
-  /** Recovery: the session is closed, or was never opened. */
+  /** Recovery: the session is closed. */
   remove(sessionId: string): void {
-    if (this.#mailboxes.delete(sessionId)) this.sessionCount -= 1;
+    this.#mailboxes.delete(sessionId);
   }
 
   emptied(mailbox: Mailbox): void {
@@ -167,8 +246,12 @@ export class Router implements MailboxOwner {
 
   #receive(parsed: ParsedCommand, connection: Connection): void {
     const { frame } = parsed;
-    if (!this.#admitting) {
+    if (this.#phase === 'draining') {
       this.outcomes.refuse(connection, parsed, failure('SHUTTING_DOWN', 'Server is shutting down'), false);
+      return;
+    }
+    if (this.#phase === 'unread') {
+      this.#await(parsed, connection);
       return;
     }
     const keyScope = frame.idempotencyKey === undefined ? undefined : this.#keyScope(parsed);
@@ -179,6 +262,12 @@ export class Router implements MailboxOwner {
     const sameId = names.byId === undefined ? undefined : deduplication.find(names.byId);
     if (sameId !== undefined && this.#meet(parsed, connection, sameId, false)) return;
     this.#admit(parsed, connection, keyScope, names);
+  }
+
+  #await(parsed: ParsedCommand, connection: Connection): void {
+    if (this.#refusesToWait(parsed, connection)) return;
+    if (parsed.contract.lane !== 'control') connection.pending += 1;
+    this.#early.push({ parsed, connection });
   }
 
   /** A command under the same id or key is known. False: it acted on its connection, and acts again on this one. */
@@ -230,7 +319,6 @@ export class Router implements MailboxOwner {
     if (this.#refusesToWait(parsed, connection)) return;
     const { telemetry, journal, releases, writer } = this.#runtime;
     connection.pending += 1;
-    this.#loading += 1;
     const loaded = async (): Promise<StoredCommand | undefined> => {
       const end = await journal.read(known.offset);
       if (end?.entry.kind === 'command.settled') return { fingerprint: end.fingerprint, outcome: outcomeOf(end.entry) };
@@ -239,11 +327,13 @@ export class Router implements MailboxOwner {
       return { fingerprint: start?.fingerprint, outcome: outcomeOf(end.entry) };
     };
     const tell = (stored: StoredCommand | undefined): void => {
+      if (!this.#loads.delete(giveUp)) return;
       connection.pending -= 1;
-      this.#loading -= 1;
       this.handle({ type: 'outcome.loaded', parsed, connection, known, byKey, stored });
       this.#noticeQuiet();
     };
+    const giveUp = (): void => tell(undefined);
+    this.#loads.add(giveUp);
     releases.hold(writer.newestBatch, () => {
       loaded().then(tell, (error: unknown) => {
         telemetry.observe({ level: 'error', message: 'stored outcome could not be read', error: String(error) });
@@ -267,6 +357,7 @@ export class Router implements MailboxOwner {
   #admit(parsed: ParsedCommand, connection: Connection, keyScope: string | undefined, names: Names): void {
     const { clock, deduplication, ids } = this.#runtime;
     const { contract, frame } = parsed;
+    if (this.#phase !== 'open' && this.#degrades(parsed, connection)) return;
     const atServer = contract.target === 'server';
     const named = atServer ? undefined : frame.sessionId;
     const existing = atServer ? this.#server : named === undefined ? undefined : this.#mailboxes.get(named);
@@ -300,6 +391,19 @@ export class Router implements MailboxOwner {
     else this.mailbox(sessionId ?? '').admit(command);
   }
 
+  /** What can't be admitted while the journal can't be written is answered here. */
+  #degrades(parsed: ParsedCommand, connection: Connection): boolean {
+    const { contract, frame } = parsed;
+    const blind = this.#phase === 'blind';
+    if (contract.target === 'server' || (!contract.journalled && !blind)) return false;
+    const known = blind || this.session(frame.sessionId ?? '') !== undefined;
+    // Its turn was told to stop when the journal failed: there is nothing left to end, and nothing to record it with.
+    const interrupts = contract.target === 'session' && contract.interrupts === true;
+    if (interrupts && known) this.outcomes.answerUndurable(connection, parsed);
+    else this.outcomes.refuse(connection, parsed, unavailable(), true);
+    return true;
+  }
+
   /** A key of a session command is unique in its session's incarnation; making and ending one is a matter of the server. */
   #keyScope(parsed: ParsedCommand): string {
     const { contract, frame } = parsed;
@@ -329,7 +433,7 @@ export class Router implements MailboxOwner {
 
   #noticeQuiet(): void {
     if (this.#onQuiet === undefined) return;
-    if (this.#loading > 0 || this.#server.depth > 0) return;
+    if (this.#loads.size > 0 || this.#server.depth > 0) return;
     for (const mailbox of this.#mailboxes.values()) if (mailbox.depth > 0) return;
     const onQuiet = this.#onQuiet;
     this.#onQuiet = undefined;
@@ -347,9 +451,5 @@ export const routerLogic = fromTransition<Router, RouterEvent, never, Router>(
   ({ input }) => input,
 );
 
-function outcomeOf(entry: Extract<StoredEntry['entry'], { kind: 'command.settled' | 'command.finished' }>): Outcome {
-  const { data, error, details } = entry.content;
-  if (entry.success) return data === undefined ? { success: true } : { success: true, data };
-  const failed = failure(entry.errorCode ?? '', error ?? '', details);
-  return entry.timedOut === true ? { ...failed, timedOut: true } : failed;
-}
+const unavailable = (): Failure =>
+  failure('JOURNAL_UNAVAILABLE', 'The journal can not be written; nothing can be changed now');

@@ -1,4 +1,9 @@
-/** What the parts of the runtime share. One per server; made in `system.ts`. */
+/**
+ * What the parts of the runtime share.
+ *
+ * `Shared` lasts as long as the server. The rest of a `Runtime` is folded from the journal, and is made anew as a whole when
+ * that has to be read again (see `core.ts`): whoever still holds the old one can't touch the new one.
+ */
 import type { Counters } from './counters.ts';
 import type { Deduplication } from './deduplication.ts';
 import type { Host } from './host.ts';
@@ -10,9 +15,10 @@ import type { CommandEvent } from '../machines/command.ts';
 import type { Command } from './command.ts';
 import type { ReleaseQueue } from './release-queue.ts';
 import type { Subscriptions } from './subscriptions.ts';
+import type { Mailbox } from './session/mailbox.ts';
 import type { TimerWheel } from './timer-wheel.ts';
 
-export interface Runtime {
+export interface Shared {
   readonly clock: Clock;
   readonly ids: Ids;
   readonly journal: Journal;
@@ -24,13 +30,18 @@ export interface Runtime {
   readonly engines: ReadonlyMap<string, Engine>;
   readonly fingerprint: (commandText: string) => string;
   readonly host: Host;
-  readonly wheel: TimerWheel;
-  readonly releases: ReleaseQueue;
-  readonly writer: JournalWriter;
-  readonly deduplication: Deduplication;
   readonly subscriptions: Subscriptions;
   readonly counters: Counters;
   readonly server: ServerView;
   /** Shows a step of a command's life to inspectors; unset while there are none. */
   onCommandStep: ((command: Command, step: CommandEvent['type']) => void) | undefined;
+}
+
+export interface Runtime extends Shared {
+  readonly wheel: TimerWheel;
+  readonly releases: ReleaseQueue;
+  readonly writer: JournalWriter;
+  readonly deduplication: Deduplication;
+  /** Something threw that never should. `session`: only this one is in doubt; without it, everything that is folded is. */
+  readonly crashed: (error: unknown, session?: Mailbox) => void;
 }

@@ -1,31 +1,37 @@
 /**
- * The root of the runtime: wires its parts, boots through recovery, takes connections in, and drains. State: rebuildable (from
- * the journal).
+ * The root of the runtime: wires its parts, boots through recovery, supervises, takes connections in, and drains.
+ *
+ * Connections, engines and what is counted last as long as the system; what is folded from the journal stands in a core, which
+ * is replaced when the journal fails or a defect shows. State: rebuildable (from the journal).
  */
 import type { Actor } from 'xstate';
 import type { CommandEvent } from '../machines/command.ts';
+import { journalMachine } from '../machines/journal.ts';
 import { serverMachine } from '../machines/server.ts';
+import type { ServerEvent } from '../machines/server.ts';
+import { supervisionMachine } from '../machines/supervision.ts';
 import type { Command } from './command.ts';
-import { Connection } from './connection.ts';
-import type { ConnectionOwner } from './connection.ts';
+import { ConnectionTable } from './connection-table.ts';
+import type { Welcome } from './connection-table.ts';
+import type { Connection } from './connection.ts';
+import type { Core } from './core.ts';
 import { Counters } from './counters.ts';
-import { Deduplication } from './deduplication.ts';
-import { SERVER_LANE } from './entry.ts';
 import { Host } from './host.ts';
 import type { Inspector } from './host.ts';
-import { JournalWriter } from './journal-writer.ts';
 import type { Limits } from './limits.ts';
 import type { Json, LiveCounts, Principal, RecoverySummary, ServerView } from './message.ts';
 import type { Clock, Engine, Frames, Ids, Intake, Journal, Outlet, Peer, Reception, Telemetry } from './ports.ts';
-import { Recovery } from './recovery.ts';
-import { ReleaseQueue } from './release-queue.ts';
-import { Router, routerLogic } from './router.ts';
-import type { Runtime } from './runtime.ts';
+import { Rebuild } from './rebuild.ts';
+import type { RebuildOwner } from './rebuild.ts';
+import type { Cause } from './recovery.ts';
+import type { Shared } from './runtime.ts';
+import { createServerView } from './server-view.ts';
+import type { Mailbox } from './session/mailbox.ts';
 import type { Session } from './session/session.ts';
 import { Subscriptions } from './subscriptions.ts';
-import { TimerWheel } from './timer-wheel.ts';
+import { supervisionTree } from './supervision-tree.ts';
+import { Supervisor } from './supervisor.ts';
 
-/** Everything that the runtime needs from outside. */
 export interface SystemPorts {
   readonly clock: Clock;
   readonly ids: Ids;
@@ -38,6 +44,8 @@ export interface SystemPorts {
   readonly fingerprint: (commandText: string) => string;
   /** What a new connection is told first, in order. */
   readonly greeting: (server: ServerView, connection: Greeted) => readonly Notice[];
+  /** What all are told when the server has recovered while they were connected. */
+  readonly announcement: (server: ServerView) => Notice;
 }
 
 export interface Greeted {
@@ -56,8 +64,10 @@ export interface SystemOptions {
   /** The engine of a session that names none. */
   readonly defaultEngine: string;
   readonly limits: Limits;
-  /** Called once when the journal can't be written any more: the process has to end; nothing unacknowledged was shown. */
+  /** Called once when restarting does not help: the process has to end; nothing unacknowledged was shown. */
   readonly onFatal: (error: Error) => void;
+  /** Starts again what listens, after `transportsFailed`; the connections that are left stay. */
+  readonly restartTransports?: () => Promise<void>;
 }
 
 /** Shows a step of a command's life. */
@@ -71,76 +81,89 @@ export interface System extends Reception {
   drain(): Promise<void>;
   /** Shows every actor to an inspector until the returned function is called. Nobody watching costs nothing. */
   inspect(inspector: Inspector): () => void;
+  /** What listens has failed: it is restarted, and what depends on it. */
+  transportsFailed(error: Error): void;
   observeCommands(observer: CommandObserver | undefined): void;
   session(sessionId: string): Session | undefined;
   /** What is in memory now. */
   readonly live: LiveCounts;
 }
 
-const CONNECTION_LIMIT_CLOSE = 1013;
-const TIMER_RESOLUTION_MS = 1;
-
-/** Makes a runtime; it reads nothing before `start`. */
 export function createSystem(ports: SystemPorts, options: SystemOptions): System {
   return new RunningSystem(ports, options);
 }
 
-class RunningSystem implements System, ConnectionOwner {
-  readonly host: Host;
-  readonly frames: Frames;
-  readonly limits: Limits;
+const [, , transportsSpec, sessionsSpec] = supervisionTree.children;
+
+class RunningSystem implements System, RebuildOwner {
   readonly #ports: SystemPorts;
   readonly #options: SystemOptions;
-  readonly #runtime: Runtime;
-  readonly #router: Router;
-  readonly #routerActor: Actor<typeof routerLogic>;
+  readonly #host: Host;
+  readonly #shared: Shared;
   readonly #server: Actor<typeof serverMachine>;
-  readonly #connections = new Set<Connection>();
-  #connected = 0;
+  readonly #journal: Actor<typeof journalMachine>;
+  readonly #root: Supervisor;
+  readonly #sessions: Supervisor;
+  readonly #connections: ConnectionTable;
+  readonly #rebuild: Rebuild;
+  /** Sessions in which a defect showed, until their supervisor has decided. */
+  readonly #crashed = new Map<string, { readonly mailbox: Mailbox; readonly error: string }>();
   #recovery: RecoverySummary | undefined;
-  #failure: Error | undefined;
+  #fatal: Error | undefined;
   #stopped: Promise<void> | undefined;
   #onStopped: { readonly resolve: () => void; readonly reject: (error: Error) => void } | undefined;
 
   constructor(ports: SystemPorts, options: SystemOptions) {
     this.#ports = ports;
     this.#options = options;
-    const { clock, frames } = ports;
-    const { limits } = options;
-    this.frames = frames;
-    this.limits = limits;
-    this.host = new Host(clock);
-    const releases = new ReleaseQueue();
-    this.#runtime = {
-      ...ports,
-      limits,
-      defaultEngine: options.defaultEngine,
-      engines: new Map(ports.engines.map((engine) => [engine.kind, engine])),
-      host: this.host,
-      wheel: new TimerWheel(clock, TIMER_RESOLUTION_MS),
-      releases,
-      writer: new JournalWriter(ports.journal, clock, releases, (error) => this.#journalFailed(error)),
-      deduplication: new Deduplication({
-        entriesMax: limits.idempotencyEntriesMax,
-        cacheBytesMax: limits.idempotencyCacheBytesMax,
-      }),
-      subscriptions: new Subscriptions(),
-      counters: new Counters(),
-      server: this.#view(),
-      onCommandStep: undefined,
-    };
-    this.#router = new Router(this.#runtime);
-    this.#server = this.host.start(serverMachine, 'server', undefined);
-    this.#routerActor = this.host.start(routerLogic, 'router', this.#router);
+    const { clock } = ports;
+    const { limits, defaultEngine, serverVersion } = options;
+    const host = new Host(clock);
+    this.#host = host;
+    const engines = new Map(ports.engines.map((engine) => [engine.kind, engine]));
+    const counters = new Counters();
+    const server = createServerView({
+      clock,
+      serverVersion,
+      engines,
+      counters,
+      core: () => this.#rebuild.core,
+      live: () => this.live,
+      recovery: () => this.#recovery,
+      issues: () => this.#rebuild.issues,
+    });
+    const subscriptions = new Subscriptions();
+    const onCommandStep = undefined;
+    this.#shared = { ...ports, limits, defaultEngine, engines, host, subscriptions, counters, server, onCommandStep };
+    // In the order of the tree, which is the order of the start.
+    this.#root = new Supervisor(host, clock, supervisionTree, {
+      restartFrom: (child) => void this.#restart(child),
+      escalate: (child) => this.#giveUp(child),
+    });
+    this.#journal = host.start(journalMachine, 'journal', undefined);
+    this.#rebuild = new Rebuild(this.#shared, this, serverVersion);
+    // Its children are temporary, so it restarts none: it is there to be seen, and to be restarted.
+    host.start(supervisionMachine, transportsSpec.id, { ...transportsSpec.supervises, backOffMs: 0, backOffMaxMs: 0 });
+    this.#server = host.start(serverMachine, 'server', undefined);
+    this.#connections = new ConnectionTable(this.#shared, {
+      greeting: (connection) => this.#greeting(connection),
+      core: () => this.#rebuild.core,
+      welcome: () => this.#welcome(),
+    });
+    this.#sessions = new Supervisor(host, clock, sessionsSpec, {
+      restartChild: (child) => this.#restartSession(child),
+      escalate: () => this.#failed({ child: 'sessions', error: 'too many sessions failed' }),
+    });
   }
 
   get live(): LiveCounts {
-    const { deduplication, releases, wheel, writer } = this.#runtime;
+    const { router, runtime } = this.#rebuild.core;
+    const { deduplication, releases, wheel, writer } = runtime;
     return {
-      sessions: this.#router.sessionCount,
-      mailboxes: this.#router.mailboxes.size,
-      actors: this.host.rootCount,
-      children: this.host.countChildren(),
+      sessions: router.sessionCount,
+      mailboxes: router.mailboxes.size,
+      actors: this.#host.rootCount,
+      children: this.#host.countChildren(),
       timers: wheel.size,
       connections: this.#connections.size,
       held: releases.heldCount,
@@ -151,10 +174,8 @@ class RunningSystem implements System, ConnectionOwner {
 
   async start(): Promise<RecoverySummary> {
     try {
-      const recovery = await new Recovery(this.#runtime, this.#router).run(this.#options.serverVersion);
-      this.#recovery = recovery;
-      this.#router.open(recovery.boot);
-      this.#tell({ type: 'recovery.completed' });
+      const recovery = await this.#rebuild.boot();
+      this.#goLive(recovery);
       return recovery;
     } catch (error) {
       this.#tell({ type: 'recovery.refused' });
@@ -163,6 +184,7 @@ class RunningSystem implements System, ConnectionOwner {
   }
 
   drain(): Promise<void> {
+    if (this.#fatal !== undefined) return Promise.reject(this.#fatal);
     this.#stopped ??= new Promise((resolve, reject) => {
       this.#onStopped = { resolve, reject };
       this.#tell({ type: 'drain.requested' });
@@ -171,83 +193,137 @@ class RunningSystem implements System, ConnectionOwner {
   }
 
   connect(outlet: Outlet, principal: Principal, transport: string): Peer | undefined {
-    const { connectionsMax } = this.limits;
-    if (this.#connections.size >= connectionsMax) {
-      this.#runtime.counters.connectionsRefused += 1;
-      outlet.close(CONNECTION_LIMIT_CLOSE, `Connection limit reached (${connectionsMax} connections)`);
-      return undefined;
-    }
-    this.#connected += 1;
-    const connection = new Connection(this, String(this.#connected), outlet, principal, transport);
-    this.#connections.add(connection);
-    const { subscriptions } = this.#runtime;
-    subscriptions.lifecycle.add(connection);
-    subscriptions.sessionTopic.add(connection);
-    if (this.#server.getSnapshot().matches('ready')) connection.open();
-    else if (!this.#server.getSnapshot().matches('starting')) connection.dismiss();
-    return connection;
-  }
-
-  greeting(connection: Connection): readonly string[] {
-    const notices = this.#ports.greeting(this.#runtime.server, connection);
-    return notices.map(({ type, data }) => this.frames.notice(type, data));
-  }
-
-  receive(connection: Connection, bytes: Uint8Array): void {
-    const parsed = this.#ports.intake.parse(bytes, connection.principal);
-    if ('contract' in parsed) {
-      this.#routerActor.send({ type: 'command.received', parsed, connection });
-      return;
-    }
-    const { commandType, id, refusal } = parsed;
-    this.#runtime.counters.countRefused(refusal.errorCode);
-    this.#router.outcomes.hold(connection, 0, () => {
-      connection.sendResponse(this.frames.response(commandType, id, refusal, undefined, false));
-    });
-  }
-
-  left(connection: Connection): void {
-    this.#connections.delete(connection);
-    this.#runtime.subscriptions.leave(connection);
+    return this.#connections.connect(outlet, principal, transport);
   }
 
   inspect(inspector: Inspector): () => void {
-    return this.host.inspect(inspector);
+    return this.#host.inspect(inspector);
   }
 
   observeCommands(observer: CommandObserver | undefined): void {
-    this.#runtime.onCommandStep = observer;
+    this.#shared.onCommandStep = observer;
+    this.#rebuild.core.runtime.onCommandStep = observer;
   }
 
   session(sessionId: string): Session | undefined {
-    return this.#router.session(sessionId);
+    return this.#rebuild.core.router.session(sessionId);
   }
 
-  #tell(event: Parameters<Actor<typeof serverMachine>['send']>[0]): void {
-    const intents = this.host.collect(() => this.#server.send(event));
+  replaced(): void {
+    this.#connections.release();
+  }
+
+  transportsFailed(error: Error): void {
+    this.#failed({ child: 'transports', error: error.message });
+  }
+
+  journalFailed(core: Core, error: Error): void {
+    if (core !== this.#rebuild.core || this.#rebuild.recovers) return;
+    this.#journal.send({ type: 'journal.failed' });
+    this.#failed({ child: 'journal', error: error.message });
+  }
+
+  crashed(core: Core, error: unknown, mailbox: Mailbox | undefined): void {
+    if (core !== this.#rebuild.core || core.isFrozen) return;
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    const child = mailbox === undefined ? 'directory' : `session:${mailbox.id}`;
+    this.#shared.telemetry.observe({ level: 'error', message: 'a defect showed', child, error: text });
+    const message = error instanceof Error ? error.message : String(error);
+    if (mailbox === undefined || this.#rebuild.recovers || !core.router.holds(mailbox)) {
+      this.#failed({ child: 'directory', error: message });
+      return;
+    }
+    this.#crashed.set(child, { mailbox, error: message });
+    this.#sessions.failed(child);
+  }
+
+  /** Something of the tree failed that can't go on by itself: what depends on it is given up, and restarted by the root. */
+  #failed(cause: Cause): void {
+    this.#shared.telemetry.observe({ level: 'error', message: 'a child failed', ...cause });
+    this.#rebuild.giveUp(cause);
+    const state = this.#server.getSnapshot();
+    if (state.matches('ready') || state.matches('rebuilding')) {
+      this.#tell({ type: 'core.failed' });
+      this.#root.failed(cause.child);
+      return;
+    }
+    // In the middle of a stop there is nothing to restart for: what is durable is recovered at the next start.
+    this.#tell({ type: 'journal.failed' });
+    this.#onStopped?.reject(new Error(`${cause.child}: ${cause.error}`));
+  }
+
+  #restartSession(child: string): void {
+    const crash = this.#crashed.get(child);
+    this.#crashed.delete(child);
+    if (crash === undefined) return;
+    this.#shared.counters.restarts += 1;
+    this.#rebuild.core.router.rebuild(crash.mailbox, crash.error);
+  }
+
+  async #restart(child: string): Promise<void> {
+    try {
+      if (child === 'transports') await this.#options.restartTransports?.();
+      const recovery = await this.#rebuild.attempt();
+      if (!this.#server.getSnapshot().matches('rebuilding')) return;
+      this.#root.started();
+      this.#shared.counters.restarts += 1;
+      const { tookMs, classified, requeued } = recovery;
+      const counts = { tookMs, classified: classified.length, requeued };
+      this.#shared.telemetry.observe({ level: 'warn', message: 'restarted', child, ...counts });
+      this.#goLive(recovery);
+      const { type, data } = this.#ports.announcement(this.#shared.server);
+      this.#connections.tell(this.#shared.frames.notice(type, data));
+    } catch (error) {
+      const text = error instanceof Error ? error.message : String(error);
+      this.#shared.telemetry.observe({ level: 'warn', message: 'a restart failed', child, error: text });
+      this.#root.failed(child);
+    }
+  }
+
+  #goLive(recovery: RecoverySummary): void {
+    this.#recovery = recovery;
+    this.#journal.send({ type: 'journal.opened' });
+    this.#tell({ type: 'recovery.completed' });
+    this.#rebuild.goLive(recovery.boot);
+  }
+
+  /** Restarting does not help. */
+  #giveUp(child: string): void {
+    this.#fatal = new Error(`${child} failed too often: ${this.#rebuild.issues.join('; ')}`);
+    this.#tell({ type: 'restarts.exhausted' });
+    this.#options.onFatal(this.#fatal);
+  }
+
+  #welcome(): Welcome {
+    const state = this.#server.getSnapshot();
+    if (state.matches('starting')) return 'later';
+    return state.matches('ready') || state.matches('rebuilding') ? 'now' : 'never';
+  }
+
+  #greeting(connection: Connection): readonly string[] {
+    const { frames, server } = this.#shared;
+    return this.#ports.greeting(server, connection).map(({ type, data }) => frames.notice(type, data));
+  }
+
+  #tell(event: ServerEvent): void {
+    const intents = this.#host.collect(() => this.#server.send(event));
     for (const { type } of intents) this.#perform(type);
   }
 
   #perform(type: string): void {
-    const { drainMs } = this.limits;
+    const { core } = this.#rebuild;
     switch (type) {
       case 'greetConnections':
-        for (const connection of this.#connections) connection.open();
-        return;
-      case 'announceShutdown': {
-        const text = this.frames.notice('server_shutdown', { reason: 'graceful_shutdown', timeoutMs: drainMs });
-        for (const connection of this.#connections) connection.sendResponse(text);
-        const { clock, wheel } = this.#runtime;
-        const timer = wheel.arm(clock.now() + drainMs, () => this.#tell({ type: 'drain.expired' }));
-        this.#router.drain(() => {
-          timer.cancel();
-          this.#tell({ type: 'work.drained' });
-        });
-        return;
-      }
+        return this.#connections.open();
+      case 'announceShutdown':
+        return this.#announceShutdown();
       case 'endWork':
-        this.#router.endAll('Server is shutting down');
-        this.#whenSettled(() => this.#tell({ type: 'work.ended' }));
+        core.router.endAll('Server is shutting down');
+        core.runtime.writer.settled().then(
+          () => this.#tell({ type: 'work.ended' }),
+          // The journal failed meanwhile: that has been told, and has ended the stop.
+          () => undefined,
+        );
         return;
       case 'closeConnections':
         void this.#close();
@@ -257,70 +333,31 @@ class RunningSystem implements System, ConnectionOwner {
     }
   }
 
-  #whenSettled(then: () => void): void {
-    this.#runtime.writer.settled().then(then, (error: Error) => this.#onStopped?.reject(error));
+  #announceShutdown(): void {
+    const { clock, frames, limits } = this.#shared;
+    const { drainMs } = limits;
+    this.#root.stop();
+    this.#connections.tell(frames.notice('server_shutdown', { reason: 'graceful_shutdown', timeoutMs: drainMs }));
+    const { router, runtime } = this.#rebuild.core;
+    const timer = runtime.wheel.arm(clock.now() + drainMs, () => this.#tell({ type: 'drain.expired' }));
+    router.drain(() => {
+      timer.cancel();
+      this.#tell({ type: 'work.drained' });
+    });
   }
 
   async #close(): Promise<void> {
-    const { engines, journal, writer } = this.#runtime;
+    const { engines, journal } = this.#shared;
     try {
-      const boot = this.#recovery?.boot;
-      if (boot !== undefined) writer.append(SERVER_LANE, { kind: 'server.stopped', boot, content: {} });
-      await writer.settled();
-      writer.close();
-      for (const connection of this.#connections) connection.dismiss();
+      await this.#rebuild.end();
+      this.#connections.dismiss();
       for (const engine of engines.values()) await engine.close();
       await journal.close();
+      this.#journal.send({ type: 'journal.closed' });
       this.#tell({ type: 'journal.closed' });
       this.#onStopped?.resolve();
     } catch (error) {
       this.#onStopped?.reject(error instanceof Error ? error : new Error(String(error)));
     }
-  }
-
-  #journalFailed(error: Error): void {
-    this.#failure = error;
-    this.#tell({ type: 'journal.failed' });
-    this.#onStopped?.reject(error);
-    this.#options.onFatal(error);
-  }
-
-  #view(): ServerView {
-    const system = this;
-    return {
-      get now() {
-        return system.#ports.clock.now();
-      },
-      serverVersion: this.#options.serverVersion,
-      get sessionCount() {
-        return system.#router.sessionCount;
-      },
-      session: (id) => this.#router.session(id)?.state,
-      *sessions() {
-        for (const { session } of system.#router.mailboxes.values())
-          if (session?.state !== undefined) yield session.state;
-      },
-      runningTurn: (id) => this.#router.mailboxes.get(id)?.runningTurn,
-      get recovery() {
-        if (system.#recovery === undefined)
-          throw new Error('Recovery is not over: there is nothing to tell of it yet.');
-        return system.#recovery;
-      },
-      get live() {
-        return system.live;
-      },
-      get activity() {
-        return system.#runtime.counters;
-      },
-      get journal() {
-        const { releases, writer } = system.#runtime;
-        const { writable, offset, entryCount: entries, newestBatch: batches } = writer;
-        return { offset, entries, batches, durable: releases.durable, writable };
-      },
-      get issues() {
-        return system.#failure === undefined ? [] : [`The journal can not be written: ${system.#failure.message}`];
-      },
-      engineCapabilities: (kind) => this.#runtime.engines.get(kind)?.capabilities ?? [],
-    };
   }
 }

@@ -1,9 +1,11 @@
 /** Every chart, by name. */
 export { commandMachine } from './command.ts';
 export { connectionMachine } from './connection.ts';
+export { journalMachine } from './journal.ts';
 export { heartbeatMachine } from './heartbeat.ts';
 export { laneMachine } from './lane.ts';
 export { recoveryMachine } from './recovery.ts';
 export { serverMachine } from './server.ts';
 export { sessionMachine } from './session.ts';
+export { supervisionMachine } from './supervision.ts';
 export { turnMachine } from './turn.ts';

@@ -12,7 +12,9 @@ export type ServerEvent =
   | { type: 'drain.expired' }
   | { type: 'work.ended' }
   | { type: 'journal.closed' }
-  | { type: 'journal.failed' };
+  | { type: 'journal.failed' }
+  | { type: 'core.failed' }
+  | { type: 'restarts.exhausted' };
 
 export const serverMachine = setup({
   types: { events: {} as ServerEvent },
@@ -41,7 +43,11 @@ export const serverMachine = setup({
     ready: {
       description: 'Commands are admitted.',
       tags: 'admitting',
-      on: { 'drain.requested': 'draining', 'journal.failed': 'failed' },
+      on: { 'drain.requested': 'draining', 'core.failed': 'rebuilding' },
+    },
+    rebuilding: {
+      description: 'The journal failed, or a defect showed: what is in memory is folded again, and the clients stay.',
+      on: { 'recovery.completed': 'ready', 'drain.requested': 'draining', 'restarts.exhausted': 'failed' },
     },
     draining: {
       description: 'New commands are refused; running turns may finish.',
@@ -59,6 +65,6 @@ export const serverMachine = setup({
       on: { 'journal.closed': 'stopped', 'journal.failed': 'failed' },
     },
     stopped: { type: 'final', description: 'Stopped in order.' },
-    failed: { type: 'final', description: 'The journal can not be opened or written: nothing more is accepted.' },
+    failed: { type: 'final', description: 'It can not start, not go on, or not end in order: the process has to end.' },
   },
 });

@@ -36,7 +36,6 @@ const plannedKeys: readonly (readonly [path: string, what: string])[] = [
   ['rateLimit', 'rate limiting is'],
   ['redaction', 'redaction is'],
   ['session.ttl', 'session lifetimes are'],
-  ['supervision', 'supervision with attempts is'],
   ['timeouts.uiRequestMs', 'questions to people are'],
 ];
 

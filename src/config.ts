@@ -114,6 +114,9 @@ const schema = z.strictObject({
   /** Work that was accepted and not started before a crash: run it (true), or end it as INTERRUPTED. */
   recovery: section({ requeue: flag(true) }),
 
+  /** Tries of a command that takes its session, or the process, down whenever it acts. */
+  supervision: section({ attemptsMax: count(3) }),
+
   journal: section({
     kind: choice(['sqlite', 'memory'], 'sqlite'),
     /** A journal that acknowledges what a crash would lose is refused without this. */

@@ -14,7 +14,7 @@ import type { Clock, Engine, Ids, Journal, Telemetry } from '../actors/ports.ts'
 import { createSystem } from '../actors/system.ts';
 import { createClock } from './clock.ts';
 import { catalog } from './commands/catalog.ts';
-import { createGreeting } from './commands/greeting.ts';
+import { createGreeting, recoveryAnnouncement } from './commands/greeting.ts';
 import { createIntake } from './commands/intake.ts';
 import { createRegistry } from './commands/registry.ts';
 import { isLoopback, type Config } from './config.ts';
@@ -113,6 +113,7 @@ export function createServer(config: Config, parts: ServerParts = {}): Server {
         engines: engines.map(({ kind }) => kind),
         limits: config.limits,
       }),
+      announcement: recoveryAnnouncement,
     },
     {
       serverVersion: packageVersion,
@@ -218,7 +219,7 @@ function transportsOf({ port, stdio }: Config): string[] {
   return [...(port === null ? [] : ['websocket']), ...(stdio ? ['stdio'] : [])];
 }
 
-function limitsOf({ limits, timeouts, heartbeat, idempotency, recovery }: Config): Limits {
+function limitsOf({ limits, timeouts, heartbeat, idempotency, recovery, supervision }: Config): Limits {
   return {
     ...limits,
     ...timeouts,
@@ -227,6 +228,7 @@ function limitsOf({ limits, timeouts, heartbeat, idempotency, recovery }: Config
     idempotencyEntriesMax: idempotency.entriesMax,
     idempotencyCacheBytesMax: idempotency.cacheBytesMax,
     requeue: recovery.requeue,
+    attemptsMax: supervision.attemptsMax,
   };
 }
 

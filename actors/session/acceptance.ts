@@ -36,6 +36,23 @@ export class Acceptance {
     });
   }
 
+  /**
+   * A command that acted when a defect showed is tried again. The attempt is the server's fact, not the session's: of the
+   * session nothing has changed, and should the process end in it, the next boot counts it.
+   */
+  retry(command: Command, session: Session | undefined): void {
+    this.accept(command, session);
+    const { commandId, acceptedOffset, attempt, sessionId } = command;
+    const ids = sessionId === undefined ? { commandId } : { commandId, sessionId };
+    this.#runtime.writer.append(SERVER_LANE, {
+      kind: 'command.started',
+      ...ids,
+      acceptedOffset,
+      attempt: attempt + 1,
+      content: {},
+    });
+  }
+
   /** The lane's chart hears of work once: by the entry that accepts it, or here if that was before the session existed. */
   enterLane(command: Command, session: Session | undefined): void {
     this.accept(command, session);

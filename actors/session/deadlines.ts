@@ -33,6 +33,14 @@ export class Deadlines {
     command.timer = this.#runtime.wheel.arm(deadlineAt, () => this.#end(command, timeout(command, deadlineAt)));
   }
 
+  /** Another mailbox takes the command over: its time goes on there. */
+  disarm(command: Command): void {
+    command.timer?.cancel();
+    command.timer = undefined;
+    command.dependencyTimer?.cancel();
+    command.awaitsDependencies = false;
+  }
+
   /** It does not wait for its dependencies any more. */
   resolve(command: Command): void {
     if (!command.awaitsDependencies) return;

@@ -8,9 +8,25 @@ import type { Decision, Failure, SessionView } from '../message.ts';
 import type { Verdict } from '../outcomes.ts';
 import type { Runtime } from '../runtime.ts';
 
+/** Why a session is set aside: from this entry on its journal lane can't be folded, or it fails again and again. */
+export interface Quarantine {
+  readonly offset: number;
+  readonly error: string;
+}
+
 /** Why the command can't act on the session as it is, if so. */
-export function headRefusal(command: Command, sessionId: string, state: SessionView | undefined): Failure | undefined {
+export function headRefusal(
+  command: Command,
+  sessionId: string,
+  state: SessionView | undefined,
+  quarantine: Quarantine | undefined,
+): Failure | undefined {
   if (command.dependencyFailure !== undefined) return command.dependencyFailure;
+  if (quarantine !== undefined) {
+    if (command.contract.target === 'session' && command.contract.endsSession === true) return undefined;
+    const { offset, error } = quarantine;
+    return failure('SESSION_QUARANTINED', `Session ${sessionId} is set aside: ${error}`, { offset });
+  }
   const expected = command.ifSessionVersion;
   if (command.contract.target !== 'session') return undefined;
   if (state === undefined) {
@@ -22,6 +38,11 @@ export function headRefusal(command: Command, sessionId: string, state: SessionV
   return failure('VERSION_MISMATCH', error, { expected, actual: state.version });
 }
 
+/** Thrown to a handler that asks for sessions while nobody knows them: the journal can't be read. It never sees none instead. */
+export class NotFolded extends Error {
+  override readonly name = 'NotFolded';
+}
+
 /** Asks the handler. It is pure: when it throws, nothing has happened, and the command alone has failed. */
 export function decide(runtime: Runtime, command: Command, state: SessionView | undefined): Decision {
   const { contract, frame } = command;
@@ -30,6 +51,7 @@ export function decide(runtime: Runtime, command: Command, state: SessionView | 
     if (contract.target === 'server') return contract.decide(frame, server);
     return contract.decide(frame, state, server);
   } catch (error) {
+    if (error instanceof NotFolded) return { do: 'settle', outcome: failure('JOURNAL_UNAVAILABLE', error.message) };
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     const { commandId } = command;
     telemetry.observe({ level: 'error', message: 'command handler threw', error: text, commandId });

@@ -8,6 +8,7 @@
  * own; else nobody was told of it yet.
  */
 import type { Command } from '../command.ts';
+import { sessionLane } from '../entry.ts';
 import type { Intent } from '../host.ts';
 import { failure } from '../message.ts';
 import type { ConsultDecision, Decision, Failure, Json, MailboxLane, RunningTurn } from '../message.ts';
@@ -18,9 +19,11 @@ import { Acceptance } from './acceptance.ts';
 import { consult } from './consultation.ts';
 import { Deadlines } from './deadlines.ts';
 import { decide, headRefusal, reserveSubscription } from './head.ts';
+import type { Quarantine } from './head.ts';
 import { findEngine, forget, Opening } from './opening.ts';
 import type { OpenDecision, OpeningOwner } from './opening.ts';
 import type { Session } from './session.ts';
+import type { TurnRun } from './turn-run.ts';
 import { Turns } from './turns.ts';
 import { WaitingRoom } from './waiting-room.ts';
 
@@ -38,8 +41,23 @@ export interface MailboxOwner {
   passOn(command: Command): void;
 }
 
-/** Open; or shut while the session is opened, while the one before holds its engine, or for good. */
-type Gate = 'open' | 'opening' | 'releasing' | 'closed';
+/**
+ * Open; or shut while the session is opened or rebuilt, while the one before holds its engine, for good because the session is
+ * closed, or for good because a defect showed and another mailbox takes its place.
+ */
+type Gate = 'open' | 'opening' | 'releasing' | 'closed' | 'frozen';
+
+/** What a mailbox that is given up hands to the one that takes its place. */
+export interface Frozen {
+  /** What has no outcome or was not told of it, in order. */
+  readonly commands: readonly Command[];
+  /** The one that acted when the defect showed. */
+  readonly acting: Command | undefined;
+  /** The one whose turn ran, if it has no outcome. */
+  readonly turn: Command | undefined;
+  /** The engine that has not let go. */
+  readonly run: TurnRun | undefined;
+}
 
 export class Mailbox implements OpeningOwner {
   readonly id: string;
@@ -53,6 +71,9 @@ export class Mailbox implements OpeningOwner {
   #session: Session | undefined;
   #gate: Gate = 'open';
   #opening: Opening | undefined;
+  /** The command that is being looked at: if that throws, it is the one in doubt. */
+  #acting: Command | undefined;
+  #quarantine: Quarantine | undefined;
   readonly #waiting = new WaitingRoom();
 
   constructor(runtime: Runtime, outcomes: Outcomes, owner: MailboxOwner, id: string) {
@@ -62,8 +83,18 @@ export class Mailbox implements OpeningOwner {
     this.id = id;
     this.#deadlines = new Deadlines(runtime, (command, outcome) => this.end(command, outcome));
     this.#acceptance = new Acceptance(runtime, outcomes, this.#deadlines);
-    this.#turns = new Turns(runtime, outcomes, (commandId, result) => this.#released(commandId, result));
+    this.#turns = new Turns(runtime, outcomes, this.guard, (commandId, result) => this.#released(commandId, result));
   }
+
+  /** Runs what may change the session. What throws there is a defect: the session is rebuilt from the journal. */
+  readonly guard = (act: () => void): void => {
+    if (this.#gate === 'frozen') return;
+    try {
+      act();
+    } catch (error) {
+      this.#runtime.crashed(error, this);
+    }
+  };
 
   get session(): Session | undefined {
     return this.#session;
@@ -80,6 +111,10 @@ export class Mailbox implements OpeningOwner {
     return this.#waiting.size + held;
   }
 
+  get quarantine(): Quarantine | undefined {
+    return this.#quarantine;
+  }
+
   get runningTurn(): RunningTurn | undefined {
     return this.#turns.running;
   }
@@ -94,17 +129,23 @@ export class Mailbox implements OpeningOwner {
 
   /** Takes an admitted command. */
   admit(command: Command): void {
-    if (this.#gate === 'open') this.#dispatch(command);
-    else this.#park(command);
-    this.#tidy();
+    this.#acting = command;
+    this.guard(() => {
+      if (this.#gate === 'open') this.#dispatch(command);
+      else this.#park(command);
+      this.#acting = undefined;
+      this.#tidy();
+    });
   }
 
   /** The last dependency of a command that waits here has its outcome. */
   resolved(command: Command): void {
-    this.#deadlines.resolve(command);
-    if (this.#waiting.aside.delete(command)) this.#decide(command);
-    else this.pump();
-    this.#tidy();
+    this.guard(() => {
+      this.#deadlines.resolve(command);
+      if (this.#waiting.aside.delete(command)) this.#decide(command);
+      else this.pump();
+      this.#tidy();
+    });
   }
 
   /** Starts what may start. */
@@ -127,9 +168,11 @@ export class Mailbox implements OpeningOwner {
   /** Ends a command from outside: its timeout, a drain. What has its outcome is left alone. */
   end(command: Command, outcome: Failure): void {
     if (command.outcome !== undefined) return;
-    this.#stop(command, outcome);
-    this.pump();
-    this.#tidy();
+    this.guard(() => {
+      this.#stop(command, outcome);
+      this.pump();
+      this.#tidy();
+    });
   }
 
   /** Ends everything that runs or waits, in this order. */
@@ -141,6 +184,64 @@ export class Mailbox implements OpeningOwner {
   adopt(session: Session): void {
     this.#session = session;
     this.#owner.sessionCount += 1;
+  }
+
+  /** Recovery: what is stored of the session can't be folded. It is there, and only its end can be asked for. */
+  setAside(quarantine: Quarantine): void {
+    this.#session?.stop();
+    if (this.#session === undefined) this.#owner.sessionCount += 1;
+    this.#session = undefined;
+    this.#quarantine = quarantine;
+  }
+
+  /** Recovery: the session is over. */
+  drop(): void {
+    this.#session?.stop();
+    this.#session = undefined;
+    this.#quarantine = undefined;
+    this.#owner.sessionCount -= 1;
+  }
+
+  /** Gives up: engines, timers and late answers find nobody from now on. Nothing of it is told or recorded here. */
+  freeze(): Frozen {
+    const turn = this.#turns.command;
+    const acting = this.#acting?.told === false ? this.#acting : undefined;
+    const commands = new Set([...(acting === undefined ? [] : [acting]), ...this.#pending()]);
+    if (this.#gate !== 'closed' && this.#exists) this.#owner.sessionCount -= 1;
+    this.#gate = 'frozen';
+    const run = this.#turns.detach();
+    this.#session?.stop();
+    this.#opening?.session?.stop();
+    for (const command of commands) this.#deadlines.disarm(command);
+    return { commands: [...commands], acting, turn, run };
+  }
+
+  /** Takes the place of a mailbox that was given up: what that held, and what comes, waits until `rebuilt`. */
+  awaitRebuild(commands: readonly Command[]): void {
+    this.#gate = 'opening';
+    this.#waiting.parked.push(...commands);
+  }
+
+  /**
+   * The session is folded and adopted again, or there is none. `retried` is the command that showed the defect: that it is
+   * tried again is durable before it is.
+   */
+  rebuilt(retried: Command | undefined): void {
+    this.guard(() => {
+      for (const command of this.#waiting.parked) {
+        command.inLane = this.#session?.queues(command.acceptedOffset) === true;
+        this.#deadlines.arm(command);
+      }
+      if (retried?.contract.journalled !== true) return this.#openGate();
+      this.#acceptance.retry(retried, this.#session);
+      const { releases, writer } = this.#runtime;
+      releases.hold(writer.newestBatch, () => this.guard(() => this.#openGate()));
+    });
+  }
+
+  /** The engine of an interrupted turn has not let go of the lane. */
+  adoptRun(run: TurnRun): void {
+    this.#turns.adopt(run);
   }
 
   /** Recovery: work that was accepted before the restart and never started. Folding has told the lane's chart of it. */
@@ -158,15 +259,17 @@ export class Mailbox implements OpeningOwner {
   }
 
   ungate(): void {
-    if (this.#gate === 'releasing') this.#openGate();
+    if (this.#gate === 'releasing') this.guard(() => this.#openGate());
   }
 
   opened(session: Session | undefined): void {
-    this.#opening = undefined;
-    this.#session = session;
-    if (session === undefined) this.#owner.sessionCount -= 1;
-    else for (const command of this.#waiting.queue) this.#acceptance.enterLane(command, session);
-    this.#openGate();
+    this.guard(() => {
+      this.#opening = undefined;
+      this.#session = session;
+      if (session === undefined) this.#owner.sessionCount -= 1;
+      else for (const command of this.#waiting.queue) this.#acceptance.enterLane(command, session);
+      this.#openGate();
+    });
   }
 
   waits(command: Command): void {
@@ -179,6 +282,10 @@ export class Mailbox implements OpeningOwner {
    * stand in its place: one that could not be opened is followed by the next that is tried.
    */
   readonly perform = (intent: Intent, session: Session): void => {
+    this.guard(() => this.#perform(intent, session));
+  };
+
+  #perform(intent: Intent, session: Session): void {
     switch (intent.type) {
       case 'prepareEngine':
         if (this.#opening?.session === session) this.#opening.prepare();
@@ -205,7 +312,7 @@ export class Mailbox implements OpeningOwner {
       default:
         throw new Error(`A session does not know how to perform '${intent.type}'.`);
     }
-  };
+  }
 
   #stop(command: Command, outcome: Failure): void {
     if (this.#turns.command === command) {
@@ -216,6 +323,11 @@ export class Mailbox implements OpeningOwner {
       this.#waiting.withdraw(command);
       this.#outcomes.settle(command, { outcome }, this.#session);
     }
+  }
+
+  /** There is a session, or one is being opened. */
+  get #exists(): boolean {
+    return this.#session !== undefined || this.#opening !== undefined || this.#quarantine !== undefined;
   }
 
   #laneIsHeld(): boolean {
@@ -231,7 +343,8 @@ export class Mailbox implements OpeningOwner {
   #park(command: Command): void {
     this.#acceptance.tellQueued(command);
     this.#waiting.parked.push(command);
-    if (this.#opening === undefined || this.#opening.command.accepted) this.#acceptance.accept(command, this.#session);
+    const waitsLong = this.#gate === 'releasing' || this.#opening?.command.accepted === true;
+    if (waitsLong) this.#acceptance.accept(command, this.#session);
   }
 
   #dispatch(command: Command): void {
@@ -257,12 +370,14 @@ export class Mailbox implements OpeningOwner {
 
   /** The command is at the head of its lane: looks at session and version, asks its handler, and does what that says. */
   #decide(command: Command): void {
+    this.#acting = command;
     command.reachedHead = true;
     this.#runtime.onCommandStep?.(command, 'command.started');
     const state = this.#session?.state;
-    const refusal = headRefusal(command, this.id, state);
-    if (refusal === undefined) this.#act(command, decide(this.#runtime, command, state));
-    else this.#settle(command, { outcome: refusal });
+    const refusal = headRefusal(command, this.id, state, this.#quarantine);
+    if (refusal !== undefined) this.#settle(command, { outcome: refusal });
+    else this.#act(command, decide(this.#runtime, command, state));
+    this.#acting = undefined;
   }
 
   #act(command: Command, decision: Decision): void {
@@ -299,11 +414,17 @@ export class Mailbox implements OpeningOwner {
   }
 
   #consult(command: Command, decision: ConsultDecision): void {
+    if (this.#outcomes.blind) {
+      const outcome = failure('JOURNAL_UNAVAILABLE', 'The journal can not be read now');
+      return this.#settle(command, { outcome });
+    }
     this.#waiting.aside.add(command);
     consult(this.#runtime, this.#deadlines, command, decision, (outcome) => {
-      this.#waiting.aside.delete(command);
-      this.#settle(command, { outcome });
-      this.#tidy();
+      this.guard(() => {
+        this.#waiting.aside.delete(command);
+        this.#settle(command, { outcome });
+        this.#tidy();
+      });
     });
   }
 
@@ -354,7 +475,8 @@ export class Mailbox implements OpeningOwner {
   }
 
   #close(command: Command, reason: string, data: Json): void {
-    const session = this.#session!;
+    const session = this.#session;
+    if (session === undefined) return this.#closeQuarantined(command, reason, data);
     const { releases, subscriptions } = this.#runtime;
     const outcome = failure('COMMAND_ABORTED', `Session was ${reason}`);
     this.#turns.interrupt(session, outcome);
@@ -369,6 +491,18 @@ export class Mailbox implements OpeningOwner {
     const facts = [{ type: 'session.closed', reason } as const];
     this.#outcomes.settle(command, { outcome: { success: true, data }, facts, notice }, session);
     releases.hold(session.lastBatch, () => subscriptions.drop(this.id));
+    this.#owner.sessionCount -= 1;
+    this.#owner.closed(this);
+  }
+
+  /** The end of a session that can't be folded is recorded in its lane, so that the next fold finds it over. */
+  #closeQuarantined(command: Command, reason: string, data: Json): void {
+    this.#gate = 'closed';
+    this.#quarantine = undefined;
+    const notice = { type: 'session_deleted', data: { sessionId: this.id } };
+    const facts = [{ type: 'session.closed', reason } as const];
+    const lane = sessionLane(this.id);
+    this.#outcomes.settle(command, { outcome: { success: true, data }, facts, notice, lane }, undefined);
     this.#owner.sessionCount -= 1;
     this.#owner.closed(this);
   }
@@ -394,6 +528,6 @@ export class Mailbox implements OpeningOwner {
   }
 
   #tidy(): void {
-    if (this.#session === undefined && this.#gate === 'open' && this.depth === 0) this.#owner.emptied(this);
+    if (!this.#exists && this.#gate === 'open' && this.depth === 0) this.#owner.emptied(this);
   }
 }

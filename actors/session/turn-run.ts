@@ -19,6 +19,9 @@ export interface TurnOpening {
   readonly followUps: readonly Json[];
 }
 
+/** Runs what an engine or a timer causes; what that throws is a crash of the session. */
+export type Guard = (act: () => void) => void;
+
 /** A message for the running turn. */
 export interface Nudge {
   readonly mode: QueueMode;
@@ -33,7 +36,8 @@ export class TurnRun {
   readonly #session: Session;
   readonly #engine: Engine;
   readonly #opening: TurnOpening;
-  readonly #onFinished: (result: TurnResult) => void;
+  #onFinished: ((result: TurnResult) => void) | undefined;
+  #guard: Guard;
   readonly #controller = new AbortController();
   #undelivered: Nudge[] = [];
   #handle: TurnHandle | undefined;
@@ -49,6 +53,7 @@ export class TurnRun {
     engine: Engine,
     command: Command,
     opening: TurnOpening,
+    guard: Guard,
     onFinished: (result: TurnResult) => void,
   ) {
     this.#runtime = runtime;
@@ -56,7 +61,17 @@ export class TurnRun {
     this.#engine = engine;
     this.command = command;
     this.#opening = opening;
+    this.#guard = guard;
     this.#onFinished = onFinished;
+  }
+
+  get sessionId(): string {
+    return this.#session.id;
+  }
+
+  /** The engine has not let go. */
+  get holds(): boolean {
+    return this.#result === undefined;
   }
 
   /** The assistant message that is being streamed. */
@@ -94,10 +109,10 @@ export class TurnRun {
       clock: this.#runtime.clock,
     };
     try {
-      const handle = this.#engine.start(request, (event) => this.#hear(event));
+      const handle = this.#engine.start(request, (event) => this.#guard(() => this.#hear(event)));
       handle.finished.then(
-        (result) => this.#finish(checked(result)),
-        (error: unknown) => this.#finish(bug(error)),
+        (result) => this.#guard(() => this.#finish(checked(result))),
+        (error: unknown) => this.#guard(() => this.#finish(bug(error))),
       );
       this.#handle = handle;
     } catch (error) {
@@ -144,13 +159,27 @@ export class TurnRun {
     });
   }
 
-  #finished = false;
+  /** Its session is being rebuilt: nothing more is heard, and that the engine has let go is told to who comes next. */
+  detach(patienceMs: number): void {
+    this.close();
+    this.#guard = (act) => act();
+    this.#onFinished = undefined;
+    if (this.holds && !this.#controller.signal.aborted) this.abort(patienceMs);
+  }
+
+  /** The rebuilt session waits for the engine to let go. */
+  handOver(onFinished: (result: TurnResult) => void): void {
+    if (this.#result === undefined) this.#onFinished = onFinished;
+    else onFinished(this.#result);
+  }
+
+  #result: TurnResult | undefined;
 
   #finish(result: TurnResult): void {
-    if (this.#finished) return;
-    this.#finished = true;
+    if (this.#result !== undefined) return;
+    this.#result = result;
     this.#patience?.cancel();
-    this.#onFinished(result);
+    this.#onFinished?.(result);
   }
 
   #deliver(): void {
@@ -169,7 +198,7 @@ export class TurnRun {
   }
 
   #hear(said: SessionEvent): void {
-    if (this.#over || this.#finished) return;
+    if (this.#over || !this.holds) return;
     const event = plain(said);
     if (event === undefined) {
       // A journal takes only JSON: what is none is a bug of the engine, and never reaches the batch of others.

@@ -14,21 +14,25 @@ import { closingEvents } from './evolve.ts';
 import type { QueueMode } from './event.ts';
 import type { Session } from './session.ts';
 import { TurnRun } from './turn-run.ts';
+import type { Guard } from './turn-run.ts';
 
 export class Turns {
   readonly #runtime: Runtime;
   readonly #outcomes: Outcomes;
   /** The engine has let go; the turn was ended from outside before if there is a result to tell. */
   readonly #onReleased: (commandId: string, result: TurnResult | undefined) => void;
+  readonly #guard: Guard;
   #run: TurnRun | undefined;
 
   constructor(
     runtime: Runtime,
     outcomes: Outcomes,
+    guard: Guard,
     onReleased: (commandId: string, result: TurnResult | undefined) => void,
   ) {
     this.#runtime = runtime;
     this.#outcomes = outcomes;
+    this.#guard = guard;
     this.#onReleased = onReleased;
   }
 
@@ -68,7 +72,7 @@ export class Turns {
     const { steers, followUps } = session.state!;
     command.attempt += 1;
     const opening = { input, steers, followUps };
-    const run = new TurnRun(this.#runtime, session, engine, command, opening, (result) =>
+    const run = new TurnRun(this.#runtime, session, engine, command, opening, this.#guard, (result) =>
       this.#returned(session, run, result),
     );
     this.#run = run;
@@ -91,6 +95,19 @@ export class Turns {
   /** The start is durable. */
   call(): void {
     this.#run?.start();
+  }
+
+  /** The session is being rebuilt: its engine is told to stop, and handed over if it has not let go. */
+  detach(): TurnRun | undefined {
+    const run = this.#run;
+    this.#run = undefined;
+    run?.detach(this.#runtime.limits.drainMs);
+    return run?.holds === true ? run : undefined;
+  }
+
+  /** The engine of a turn that ended with the session before it was rebuilt: it holds the lane until it lets go. */
+  adopt(run: TurnRun): void {
+    run.handOver((result) => this.#guard(() => this.#onReleased(run.command.commandId, result)));
   }
 
   /** The end is durable. */

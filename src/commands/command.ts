@@ -46,6 +46,8 @@ interface SessionCommandSpec<Fields extends z.ZodRawShape> extends CommandSpec<F
   readonly turn?: boolean;
   /** Default false. */
   readonly endsSession?: boolean;
+  /** Default false. */
+  readonly interrupts?: boolean;
   decide(frame: Frame<Fields>, session: SessionView, server: ServerView): Decision;
 }
 
@@ -63,6 +65,7 @@ export function sessionCommand<Fields extends z.ZodRawShape>(spec: SessionComman
     ...common(spec),
     turn: spec.turn ?? false,
     endsSession: spec.endsSession ?? false,
+    interrupts: spec.interrupts ?? false,
     target: 'session',
     decide: (frame, session, server) => spec.decide(frame as Frame<Fields>, session!, server),
   };

@@ -29,9 +29,11 @@ export function createGreeting(options: GreetingOptions) {
       principal: { id, scopes: [...scopes] },
       time: timeText(server.now),
     };
-    return [
-      { type: 'server_ready', data: ready },
-      { type: 'startup_recovery_summary', data: startupRecoverySummary(server.recovery) },
-    ];
+    return [{ type: 'server_ready', data: ready }, recoveryAnnouncement(server)];
   };
+}
+
+/** What a start found, or a recovery while clients were connected. */
+export function recoveryAnnouncement(server: ServerView): { type: string; data: Json } {
+  return { type: 'startup_recovery_summary', data: startupRecoverySummary(server.recovery) };
 }

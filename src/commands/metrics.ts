@@ -65,6 +65,9 @@ function metrics(server: ServerView): JsonObject {
       replayed: activity.replayed,
       refused: byCode(activity.refused),
     },
+    supervision: {
+      restarts: activity.restarts,
+    },
     journal: { ...journal },
   };
 }

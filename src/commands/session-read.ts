@@ -61,6 +61,8 @@ export const listSessions = serverCommand({
       page.push(session);
     }
     const data: JsonObject = { sessions: page.map(sessionInfo), total: server.sessionCount };
+    const quarantined = [...server.quarantined()].map(({ id, offset, error }) => ({ sessionId: id, offset, error }));
+    if (quarantined.length > 0) data['quarantined'] = quarantined;
     const last = page.at(-1);
     if (more && last !== undefined) data['nextCursor'] = cursorOf(last);
     return answer(data);

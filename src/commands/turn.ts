@@ -50,6 +50,7 @@ export const abort = sessionCommand({
   type: 'abort',
   scope: 'drive',
   lane: 'control',
+  interrupts: true,
   fields: envelopes.session,
   decide: () => ({ do: 'interrupt' }),
 });

@@ -29,6 +29,9 @@ export type FrameOutcome =
       readonly details?: unknown;
     };
 
+/** What is said of a response beside its outcome. */
+const marks = { replayed: ',"replayed":true', stale: ',"stale":true', undurable: ',"durable":false' } as const;
+
 /** `frames` satisfies the runtime's port of the same name. */
 export const frames = {
   accepted(command: FrameCommand): string {
@@ -57,7 +60,7 @@ export const frames = {
     id: unknown,
     outcome: FrameOutcome,
     sessionVersion: number | undefined,
-    replayed: boolean,
+    mark?: keyof typeof marks,
   ): string {
     let text = '{"type":"response",';
     if (id !== undefined) text += `"id":${typeof id === 'string' ? quote(id) : JSON.stringify(id)},`;
@@ -70,7 +73,7 @@ export const frames = {
       if (outcome.details !== undefined) text += `,"details":${JSON.stringify(outcome.details)}`;
     }
     if (sessionVersion !== undefined) text += `,"sessionVersion":${sessionVersion}`;
-    if (replayed) text += ',"replayed":true';
+    if (mark !== undefined) text += marks[mark];
     return text + '}';
   },
 

@@ -25,6 +25,10 @@ const answered = {
   id: z.unknown().optional(),
   sessionVersion: count.optional(),
   replayed: z.literal(true).optional(),
+  /** The journal can't be written: this is what was durable before. */
+  stale: z.literal(true).optional(),
+  /** It acted, and nothing of it is recorded, because the journal can't be written. */
+  durable: z.literal(false).optional(),
 };
 
 /** The answer to a command; a failed one has no `sessionVersion`. */

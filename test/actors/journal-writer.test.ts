@@ -10,7 +10,9 @@ const draft = (): EntryDraft => ({ kind: 'server.stopped', boot: 1, content: {} 
 
 function bench() {
   const clock = createSimulatedClock();
-  const releases = new ReleaseQueue();
+  const releases = new ReleaseQueue((error) => {
+    throw error;
+  });
   const failures: Error[] = [];
   const batches: { entries: readonly Entry[]; done: (error?: Error) => void }[] = [];
   const journal = { append: (entries, done) => batches.push({ entries, done }) } as Partial<Journal> as Journal;

@@ -3,9 +3,13 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ReleaseQueue } from '../../actors/release-queue.ts';
 
+const fail = (error: unknown): never => {
+  throw error;
+};
+
 describe('the release queue', () => {
   it('lets go at once of what waits for nothing', () => {
-    const queue = new ReleaseQueue();
+    const queue = new ReleaseQueue(fail);
     const left: string[] = [];
     queue.hold(0, () => left.push('now'));
     queue.hold(1, () => left.push('later'));
@@ -18,7 +22,7 @@ describe('the release queue', () => {
   });
 
   it('lets nothing overtake what waits in the same pass', () => {
-    const queue = new ReleaseQueue();
+    const queue = new ReleaseQueue(fail);
     const left: string[] = [];
     queue.hold(1, () => {
       left.push('first');
@@ -35,7 +39,7 @@ describe('the release queue', () => {
   });
 
   it('keeps what a pass holds for a later batch', () => {
-    const queue = new ReleaseQueue();
+    const queue = new ReleaseQueue(fail);
     const left: string[] = [];
     queue.hold(1, () => queue.hold(2, () => left.push('later')));
     queue.complete(1);
@@ -45,7 +49,7 @@ describe('the release queue', () => {
   });
 
   it('lets go of nothing after a failure', () => {
-    const queue = new ReleaseQueue();
+    const queue = new ReleaseQueue(fail);
     const left: string[] = [];
     queue.hold(1, () => left.push('never'));
     queue.hold(2, () => left.push('never'));
@@ -55,11 +59,33 @@ describe('the release queue', () => {
     expect(left).toEqual([]);
   });
 
+  it('tells those who are owed an answer that it will never be durable', () => {
+    const queue = new ReleaseQueue(fail);
+    const told: boolean[] = [];
+    queue.hold(0, { tell: (durable) => told.push(durable) });
+    queue.hold(1, { tell: (durable) => told.push(durable) });
+    queue.abandon();
+    expect(told).toEqual([true, false]);
+  });
+
+  it('lets the others leave when one throws', () => {
+    const crashes: unknown[] = [];
+    const queue = new ReleaseQueue((error) => crashes.push(error));
+    const left: string[] = [];
+    queue.hold(1, () => {
+      throw new Error('a defect');
+    });
+    queue.hold(1, () => left.push('behind it'));
+    queue.complete(1);
+    expect(left).toEqual(['behind it']);
+    expect(crashes).toEqual([new Error('a defect')]);
+  });
+
   it('releases in the order of batches, and of holding within one', () => {
     const batches = fc.array(fc.record({ newest: fc.boolean(), back: fc.nat(3) }), { maxLength: 100 });
     fc.assert(
       fc.property(batches, (holds) => {
-        const queue = new ReleaseQueue();
+        const queue = new ReleaseQueue(fail);
         const left: { batch: number; order: number }[] = [];
         const held: { batch: number; order: number }[] = [];
         let newest = 1;

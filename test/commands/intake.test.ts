@@ -269,7 +269,7 @@ describe('intake never throws and never hangs', () => {
       return;
     }
     expect(isErrorCode(result.refusal.errorCode)).toBe(true);
-    const text = frames.response(result.commandType, result.id, result.refusal, undefined, false);
+    const text = frames.response(result.commandType, result.id, result.refusal, undefined);
     responseFrame.parse(JSON.parse(text));
   }
 

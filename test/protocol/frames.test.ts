@@ -81,7 +81,7 @@ describe('outgoing frames', () => {
   it('leave the data of an outcome to the response', () => {
     const outcome = { success: true, data: { a: 1 } } as const;
     expect(frames.finished(plain, outcome, undefined, false)).not.toContain('"a"');
-    expect(JSON.parse(frames.response('ping', 'c1', outcome, undefined, false))).toEqual({
+    expect(JSON.parse(frames.response('ping', 'c1', outcome, undefined))).toEqual({
       type: 'response',
       id: 'c1',
       command: 'ping',
@@ -91,27 +91,27 @@ describe('outgoing frames', () => {
   });
 
   it('tell null data from no data', () => {
-    expect(frames.response('ping', 'i', { success: true, data: null }, undefined, false)).toContain('"data":null');
-    expect(frames.response('ping', 'i', { success: true }, undefined, false)).not.toContain('data');
+    expect(frames.response('ping', 'i', { success: true, data: null }, undefined)).toContain('"data":null');
+    expect(frames.response('ping', 'i', { success: true }, undefined)).not.toContain('data');
   });
 
   it.each([['text'], [7], [null], [['a', { b: 1 }]], [false], [{ deep: [] }]])(
     'echo the id %j as it was sent',
     (id) => {
-      const text = frames.response('unknown', id, failed, undefined, false);
+      const text = frames.response('unknown', id, failed, undefined);
       expect((JSON.parse(text) as { id: unknown }).id).toEqual(id);
     },
   );
 
   it('have no id in a response to a command that had none', () => {
-    expect(frames.response('ping', undefined, { success: true }, undefined, false)).toBe(
+    expect(frames.response('ping', undefined, { success: true }, undefined)).toBe(
       '{"type":"response","command":"ping","success":true}',
     );
   });
 
   it('carry the details of a failure in its response', () => {
     const refusal = { success: false, errorCode: 'FORBIDDEN', error: 'no', details: { scope: 'drive' } } as const;
-    const parsed = responseFrame.parse(JSON.parse(frames.response('prompt', 'i', refusal, undefined, false)));
+    const parsed = responseFrame.parse(JSON.parse(frames.response('prompt', 'i', refusal, undefined)));
     expect(parsed).toMatchObject({ details: { scope: 'drive' }, errorCode: 'FORBIDDEN' });
   });
 
@@ -134,10 +134,12 @@ describe('outgoing frames', () => {
         command,
         outcome,
         fc.option(fc.nat(), { nil: undefined }),
-        fc.boolean(),
-        (c, o, version, replayed) => {
+        fc.option(fc.constantFrom('replayed', 'stale', 'undurable'), { nil: undefined }),
+        (c, o, version, mark) => {
+          const replayed = mark === 'replayed';
+          const marks = { replayed: { replayed: true }, stale: { stale: true }, undurable: { durable: false } } as const;
           const texts = [frames.accepted(c), frames.started(c), frames.finished(c, o, version, replayed)];
-          const response = frames.response(c.commandType, c.commandId, o, version, replayed);
+          const response = frames.response(c.commandType, c.commandId, o, version, mark);
           const [accepted, started, finished] = texts.map((text): unknown => JSON.parse(text));
           const identity = { ...c, dependsOn: c.dependsOn ?? [] };
           expect(acceptedFrame.parse(accepted).data).toEqual(defined(identity));
@@ -147,7 +149,7 @@ describe('outgoing frames', () => {
             defined({ ...identity, ...told, sessionVersion: version, replayed: replayed || undefined }),
           );
           const parsed: unknown = JSON.parse(response);
-          const rest = { sessionVersion: version, replayed: replayed || undefined };
+          const rest = { sessionVersion: version, ...(mark === undefined ? {} : marks[mark]) };
           expect(responseFrame.parse(parsed)).toEqual(
             JSON.parse(JSON.stringify({ type: 'response', id: c.commandId, command: c.commandType, ...o, ...rest })),
           );
@@ -161,7 +163,7 @@ describe('outgoing frames', () => {
   it('are well-formed text, lone surrogates included', () => {
     fc.assert(
       fc.property(nastyText, (text) => {
-        const frame = frames.response(text, text, { ...failed, error: text }, undefined, false);
+        const frame = frames.response(text, text, { ...failed, error: text }, undefined);
         expect(new TextDecoder().decode(new TextEncoder().encode(frame))).toBe(frame);
         expect(frame).not.toContain('\n');
         expect(JSON.parse(frame)).toMatchObject({ command: text, id: text, error: text });

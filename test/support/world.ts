@@ -9,7 +9,7 @@ import type { Principal } from '../../actors/message.ts';
 import type { Engine, Journal, Outlet, Peer } from '../../actors/ports.ts';
 import { catalog } from '../../src/commands/catalog.ts';
 import type { Command } from '../../src/commands/command.ts';
-import { createGreeting } from '../../src/commands/greeting.ts';
+import { createGreeting, recoveryAnnouncement } from '../../src/commands/greeting.ts';
 import { createIntake } from '../../src/commands/intake.ts';
 import { createRegistry } from '../../src/commands/registry.ts';
 import { createEchoEngine } from '../../src/engines/echo.ts';
@@ -46,6 +46,7 @@ export const limits: Limits = {
   idempotencyEntriesMax: 10_000,
   idempotencyCacheBytesMax: 1_048_576,
   requeue: true,
+  attemptsMax: 3,
 };
 
 export interface WorldOptions {
@@ -135,6 +136,7 @@ export function createWorld(options: WorldOptions = {}) {
         engines: engines.map(({ kind }) => kind),
         limits: { frameBytesMax: 1_048_576, pendingMax: 1000, mailboxDepthMax: 100 },
       }),
+      announcement: recoveryAnnouncement,
     },
     {
       serverVersion: '0.0.0-test',

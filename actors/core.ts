@@ -1,0 +1,82 @@
+/**
+ * What is folded from the journal, as a whole: directory, sessions, index of known commands, timers, and the writer behind
+ * what was folded.
+ *
+ * When the journal fails, or a defect shows that can't be blamed on one session, this is given up and another one is folded
+ * from what is durable. Nothing of the one that was given up can be seen or recorded any more; what somebody waits for
+ * survives it if the journal knows of it. State: rebuildable.
+ */
+import type { Actor } from 'xstate';
+import type { Connection } from './connection.ts';
+import { Deduplication } from './deduplication.ts';
+import { JournalWriter } from './journal-writer.ts';
+import type { Failure } from './message.ts';
+import type { ParsedCommand } from './ports.ts';
+import type { Survivors } from './recovery.ts';
+import { ReleaseQueue } from './release-queue.ts';
+import { Router, routerLogic } from './router.ts';
+import type { Runtime, Shared } from './runtime.ts';
+import type { Frozen, Mailbox } from './session/mailbox.ts';
+import { TimerWheel } from './timer-wheel.ts';
+
+const TIMER_RESOLUTION_MS = 1;
+
+/** Who hears of what fails in a core. */
+export interface CoreOwner {
+  journalFailed(core: Core, error: Error): void;
+  crashed(core: Core, error: unknown, session: Mailbox | undefined): void;
+}
+
+export class Core {
+  readonly runtime: Runtime;
+  readonly router: Router;
+  readonly #actor: Actor<typeof routerLogic>;
+  #frozen: readonly Frozen[] | undefined;
+
+  constructor(shared: Shared, owner: CoreOwner) {
+    const { clock, host, journal, limits } = shared;
+    const releases = new ReleaseQueue((error) => owner.crashed(this, error, undefined));
+    this.runtime = {
+      ...shared,
+      releases,
+      wheel: new TimerWheel(clock, TIMER_RESOLUTION_MS),
+      writer: new JournalWriter(journal, clock, releases, (error) => owner.journalFailed(this, error)),
+      deduplication: new Deduplication({
+        entriesMax: limits.idempotencyEntriesMax,
+        cacheBytesMax: limits.idempotencyCacheBytesMax,
+      }),
+      crashed: (error, session) => owner.crashed(this, error, session),
+    };
+    this.router = new Router(this.runtime);
+    this.#actor = host.start(routerLogic, 'directory', this.router);
+  }
+
+  get isFrozen(): boolean {
+    return this.#frozen !== undefined;
+  }
+
+  receive(parsed: ParsedCommand, connection: Connection): void {
+    this.#actor.send({ type: 'command.received', parsed, connection });
+  }
+
+  /** Nothing acts any more: turns are told to stop, timers are off. What was recorded may still become durable. */
+  freeze(): void {
+    this.#frozen ??= this.router.freeze();
+  }
+
+  /** The end: what is held is dropped, and who waits for what is not durable gets `refusal`. */
+  abandon(refusal: Failure): Survivors {
+    this.freeze();
+    this.runtime.writer.close();
+    const { outcomes } = this.router;
+    outcomes.abandon(refusal);
+    this.router.abandon();
+    const runs = new Map<string, Frozen['run'] & object>();
+    for (const { commands, run } of this.#frozen ?? []) {
+      for (const command of commands) outcomes.forsake(command);
+      if (run !== undefined) runs.set(run.sessionId, run);
+    }
+    this.runtime.host.stop(this.#actor);
+    return { commands: outcomes.survivors, runs };
+  }
+}

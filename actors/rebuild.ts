@@ -1,0 +1,154 @@
+/**
+ * The core that is in use, and how one is put in the place of another: given up at once, folded from what is durable, tried
+ * again until the journal takes what has to be recorded first.
+ *
+ * Meanwhile clients are answered: from what was durable last if the journal can be read, marked as stale; and with a coded
+ * refusal for what would have to be recorded. State: rebuildable (from the journal).
+ */
+import { Core } from './core.ts';
+import type { CoreOwner } from './core.ts';
+import { SERVER_LANE } from './entry.ts';
+import { failure } from './message.ts';
+import type { RecoverySummary } from './message.ts';
+import { Recovery } from './recovery.ts';
+import type { Cause, Survivors } from './recovery.ts';
+import type { Shared } from './runtime.ts';
+
+export interface RebuildOwner extends CoreOwner {
+  /** Another core is in use: its batches are counted from the start. */
+  replaced(): void;
+}
+
+export class Rebuild {
+  readonly #shared: Shared;
+  readonly #owner: RebuildOwner;
+  readonly #serverVersion: string;
+  #core: Core;
+  #recovery: Recovery;
+  #survivors: Survivors = { commands: new Map(), runs: new Map() };
+  #cause: Cause | undefined;
+  #boot: number | undefined;
+  /** The core in use was given up, and has not been replaced. */
+  #spent = false;
+  /** It failed since it was opened. */
+  #journalFailed = false;
+  /** Tries are made one after the other. */
+  #trying: Promise<unknown> = Promise.resolve();
+
+  constructor(shared: Shared, owner: RebuildOwner, serverVersion: string) {
+    this.#shared = shared;
+    this.#owner = owner;
+    this.#serverVersion = serverVersion;
+    this.#core = new Core(shared, owner);
+    this.#recovery = new Recovery(this.#core.runtime, this.#core.router, this.#survivors);
+  }
+
+  get core(): Core {
+    return this.#core;
+  }
+
+  /** The core is being folded: what fails in it fails the try. */
+  get recovers(): boolean {
+    return this.#boot === undefined;
+  }
+
+  /** What is wrong now, for people. */
+  get issues(): readonly string[] {
+    if (this.#cause === undefined) return [];
+    const { child, error } = this.#cause;
+    return [
+      child === 'journal' ? `The journal can not be written: ${error}` : `Rebuilding after ${child} failed: ${error}`,
+    ];
+  }
+
+  /** The start of the process. */
+  boot(): Promise<RecoverySummary> {
+    return this.#recovery.run(this.#serverVersion);
+  }
+
+  /** From now on commands are admitted. */
+  goLive(boot: number): void {
+    this.#boot = boot;
+    this.#cause = undefined;
+    this.#survivors = { commands: new Map(), runs: new Map() };
+    this.#core.router.open(boot);
+  }
+
+  /** Nothing of the core in use acts any more. When the journal failed, it is replaced at once; else when it is durable. */
+  giveUp(cause: Cause): void {
+    this.#cause = cause;
+    this.#boot = undefined;
+    this.#spent = true;
+    this.#core.freeze();
+    if (cause.child !== 'journal') return;
+    this.#journalFailed = true;
+    this.#replace();
+  }
+
+  /** One try to rebuild; the one before it is awaited. @throws what it failed with: another one may follow. */
+  attempt(): Promise<RecoverySummary> {
+    const attempt = this.#trying.then(() => this.#try());
+    this.#trying = attempt.catch(() => undefined);
+    return attempt;
+  }
+
+  /** Records the end, if the journal takes it. */
+  async end(): Promise<void> {
+    const { router, runtime } = this.#core;
+    await this.#trying;
+    const { writer } = runtime;
+    const boot = router.outcomes.boot;
+    if (this.#spent || this.#cause !== undefined || boot === 0) {
+      writer.close();
+      return;
+    }
+    writer.append(SERVER_LANE, { kind: 'server.stopped', boot, content: {} });
+    await writer.settled();
+    writer.close();
+  }
+
+  async #try(): Promise<RecoverySummary> {
+    // After a defect, what was recorded before it is true and becomes durable, and is shown, before it is folded.
+    if (this.#spent) await this.#core.runtime.writer.settled().catch(() => undefined);
+    if (this.#spent || !this.#recovery.reusable) this.#replace();
+    const { router } = this.#core;
+    const cause = this.#cause ?? { child: 'directory', error: 'unknown' };
+    if (this.#journalFailed) await this.#degrade();
+    try {
+      if (this.#journalFailed) await this.#shared.journal.open();
+      this.#journalFailed = false;
+      return await this.#recovery.run(this.#serverVersion, cause);
+    } catch (error) {
+      if (!this.#core.runtime.writer.writable) this.#journalFailed = true;
+      // What waits for the rebuild need not wait for the next try.
+      if (router.phase === 'unread') await this.#degrade();
+      throw error;
+    }
+  }
+
+  /** Serves what can be served while nothing can be written. */
+  async #degrade(): Promise<void> {
+    try {
+      await this.#recovery.fold();
+      this.#core.router.degrade('stale');
+    } catch {
+      // What the journal can't be read for is in the issues already; sessions are unknown, and nobody is told that there are none.
+      this.#core.router.degrade('blind');
+    }
+  }
+
+  #replace(): void {
+    const given = this.#core.abandon(
+      failure('JOURNAL_UNAVAILABLE', 'The journal failed before the command was durable: send the same frame again'),
+    );
+    this.#survivors = {
+      commands: new Map([...this.#survivors.commands, ...given.commands]),
+      runs: new Map([...this.#survivors.runs, ...given.runs]),
+    };
+    this.#recovery.stop();
+    this.#core = new Core(this.#shared, this.#owner);
+    this.#recovery = new Recovery(this.#core.runtime, this.#core.router, this.#survivors);
+    this.#spent = false;
+    this.#owner.replaced();
+  }
+}

@@ -1,0 +1,69 @@
+/** What handlers of commands may see of the server, looked up when they ask. State: none of its own. */
+import type { Core } from './core.ts';
+import type { LiveCounts, QuarantinedSession, RecoverySummary, ServerView } from './message.ts';
+import type { Clock, Engine } from './ports.ts';
+import type { Counters } from './counters.ts';
+import type { SessionView } from './session/session-state.ts';
+import { NotFolded } from './session/head.ts';
+
+export interface ServerViewSources {
+  readonly clock: Clock;
+  readonly serverVersion: string;
+  readonly engines: ReadonlyMap<string, Engine>;
+  readonly counters: Counters;
+  readonly core: () => Core;
+  readonly live: () => LiveCounts;
+  readonly recovery: () => RecoverySummary | undefined;
+  readonly issues: () => readonly string[];
+}
+
+export function createServerView(sources: ServerViewSources): ServerView {
+  const { clock, serverVersion, engines, counters, core, live, recovery, issues } = sources;
+  const router = () => {
+    const found = core().router;
+    if (found.phase === 'blind') throw new NotFolded('The journal can not be read; nothing is known of sessions now');
+    return found;
+  };
+  return {
+    serverVersion,
+    activity: counters,
+    get now() {
+      return clock.now();
+    },
+    get sessionCount() {
+      return router().sessionCount;
+    },
+    session: (id) => router().session(id)?.state,
+    sessions: () => existing(router().mailboxes.values()),
+    quarantined: () => quarantined(router().mailboxes.values()),
+    runningTurn: (id) => router().mailboxes.get(id)?.runningTurn,
+    get recovery() {
+      const found = recovery();
+      if (found === undefined) throw new Error('Recovery is not over: there is nothing to tell of it yet.');
+      return found;
+    },
+    get live() {
+      return live();
+    },
+    get journal() {
+      const { releases, writer } = core().runtime;
+      const { offset, entryCount: entries, newestBatch: batches } = writer;
+      const writable = core().router.phase === 'open' || core().router.phase === 'draining';
+      return { offset, entries, batches, durable: releases.durable, writable };
+    },
+    get issues() {
+      return issues();
+    },
+    engineCapabilities: (kind) => engines.get(kind)?.capabilities ?? [],
+  };
+}
+
+type Mailboxes = ReturnType<Core['router']['mailboxes']['values']>;
+
+function* existing(mailboxes: Mailboxes): Iterable<SessionView> {
+  for (const { session } of mailboxes) if (session?.state !== undefined) yield session.state;
+}
+
+function* quarantined(mailboxes: Mailboxes): Iterable<QuarantinedSession> {
+  for (const { id, quarantine } of mailboxes) if (quarantine !== undefined) yield { id, ...quarantine };
+}

@@ -1,0 +1,44 @@
+/**
+ * Folds a journal lane into the session that its mailbox holds, entry by entry.
+ *
+ * An entry that can't be folded sets the session aside, and no other: what follows in its lane is passed over until the entry
+ * that ends it. State: rebuildable.
+ */
+import type { Entry } from '../entry.ts';
+import type { Runtime } from '../runtime.ts';
+import type { SessionFact } from './event.ts';
+import type { Mailbox } from './mailbox.ts';
+import { Session } from './session.ts';
+
+/** What an entry did to the mailbox: there is a session now, there is none any more, or neither. */
+export type Folded = 'opened' | 'closed' | undefined;
+
+export function foldEntry(runtime: Runtime, mailbox: Mailbox, entry: Entry): Folded {
+  const opened = factsOf(entry).find((fact) => fact.type === 'session.opened');
+  const before = mailbox.session;
+  if (opened === undefined && before === undefined) {
+    if (mailbox.quarantine === undefined || !closes(entry)) return undefined;
+    mailbox.drop();
+    return 'closed';
+  }
+  try {
+    const session = opened === undefined ? before! : new Session(runtime, mailbox.id, opened.engine, mailbox.perform);
+    if (opened !== undefined) mailbox.adopt(session);
+    session.fold(entry);
+    if (session.state?.closed == null) return opened === undefined ? undefined : 'opened';
+    mailbox.drop();
+    return 'closed';
+  } catch (error) {
+    mailbox.setAside({ offset: entry.offset, error: error instanceof Error ? error.message : String(error) });
+    return undefined;
+  }
+}
+
+function closes(entry: Entry): boolean {
+  return factsOf(entry).some(({ type }) => type === 'session.closed');
+}
+
+function factsOf(entry: Entry): readonly SessionFact[] {
+  if (entry.kind !== 'command.settled' && entry.kind !== 'command.finished') return [];
+  return entry.content.facts ?? [];
+}

@@ -1,0 +1,114 @@
+/**
+ * The supervision tree: who restarts whom, how often, and what kind of state each of them holds. One literal; everything that
+ * restarts reads it, inspectors are told from it, and the picture in `visualizations/` is drawn from it.
+ *
+ * Words and semantics are OTP's. A `permanent` child is always restarted, a `transient` one when it ends abnormally, a
+ * `temporary` one never. `restForOne` restarts the child that failed and those that were started after it; `oneForOne` it
+ * alone. State: none.
+ */
+
+/** durable: in the journal; rebuildable: folded from it; volatile: gone with the actor, and that is fine. */
+export type StateKind = 'durable' | 'rebuildable' | 'volatile';
+
+export type Restart = 'permanent' | 'transient' | 'temporary';
+
+export interface ChildSpec {
+  /** The actor's id, or what stands before its colon. */
+  readonly id: string;
+  /** Id of its chart. */
+  readonly machine: string;
+  readonly restart: Restart;
+  readonly state: StateKind;
+  /** A supervisor: how it restarts its children. Children of an actor without one live and die with it. */
+  readonly supervises?: Supervises;
+  /** In the order of their start; they stop in reverse. */
+  readonly children?: readonly ChildSpec[];
+}
+
+export interface Supervises {
+  readonly strategy: 'oneForOne' | 'restForOne';
+  /** More restarts than this within the period are not tried: the supervisor itself fails. */
+  readonly restartsMax: number;
+  readonly periodMs: number;
+}
+
+/**
+ * A journal that stays unavailable for hours must not end the process: the root's back-off doubles up to its maximum, which
+ * keeps its restarts within a period below `restartsMax`; only children that fail while they run can exceed it.
+ */
+export const supervisionTree = {
+  id: 'root',
+  machine: 'supervision',
+  restart: 'permanent',
+  state: 'volatile',
+  supervises: { strategy: 'restForOne', restartsMax: 20, periodMs: 60_000 },
+  children: [
+    { id: 'journal', machine: 'journal', restart: 'permanent', state: 'durable' },
+    {
+      id: 'directory',
+      machine: 'router',
+      restart: 'permanent',
+      state: 'rebuildable',
+      children: [{ id: 'recovery', machine: 'recovery', restart: 'temporary', state: 'rebuildable' }],
+    },
+    {
+      id: 'transports',
+      machine: 'supervision',
+      restart: 'permanent',
+      state: 'volatile',
+      supervises: { strategy: 'oneForOne', restartsMax: 1000, periodMs: 10_000 },
+      children: [
+        {
+          id: 'connection',
+          machine: 'connection',
+          restart: 'temporary',
+          state: 'volatile',
+          children: [{ id: 'heartbeat', machine: 'heartbeat', restart: 'temporary', state: 'volatile' }],
+        },
+        { id: 'server', machine: 'server', restart: 'temporary', state: 'volatile' },
+      ],
+    },
+    {
+      id: 'sessions',
+      machine: 'supervision',
+      restart: 'permanent',
+      state: 'rebuildable',
+      supervises: { strategy: 'oneForOne', restartsMax: 100, periodMs: 10_000 },
+      children: [
+        {
+          id: 'session',
+          machine: 'session',
+          restart: 'transient',
+          state: 'durable',
+          children: [
+            { id: 'lane', machine: 'lane', restart: 'temporary', state: 'durable' },
+            { id: 'turn', machine: 'turn', restart: 'temporary', state: 'durable' },
+            { id: 'command', machine: 'command', restart: 'temporary', state: 'durable' },
+          ],
+        },
+      ],
+    },
+  ],
+} as const satisfies ChildSpec;
+
+/** Where an actor stands in the tree, as inspectors are told. */
+export interface Place extends Pick<ChildSpec, 'id' | 'machine' | 'restart' | 'state'> {
+  /** Id of the supervisor above it; undefined for the root. */
+  readonly supervisor: string | undefined;
+}
+
+const places = new Map<string, Place>();
+enter(supervisionTree, undefined);
+
+/** The place of an actor by its id; undefined for one that is not in the tree. */
+export function placeOf(actorId: string): Place | undefined {
+  const colon = actorId.indexOf(':');
+  return places.get(colon < 0 ? actorId : actorId.slice(0, colon));
+}
+
+function enter(spec: ChildSpec, supervisor: string | undefined): void {
+  const { id, machine, restart, state } = spec;
+  places.set(id, { id, machine, restart, state, supervisor });
+  const above = spec.supervises === undefined ? supervisor : id;
+  for (const child of spec.children ?? []) enter(child, above);
+}

@@ -1,0 +1,148 @@
+/**
+ * The policy of a supervisor: restart what failed, wait longer each time, give up when it fails too often within a period.
+ *
+ * A supervisor whose children depend on each other (`restForOne`) restarts from the earliest that failed on, one restart at a
+ * time; one whose children are independent (`oneForOne`) restarts each at once, by itself. Time comes in with the events.
+ * Kind of state: volatile.
+ */
+import { assign, setup } from 'xstate';
+import { effect, MICROSTEPS_MAX } from './effect.ts';
+
+export interface SupervisionInput {
+  readonly strategy: 'oneForOne' | 'restForOne';
+  /** Restarts within the period that are still tried. */
+  readonly restartsMax: number;
+  readonly periodMs: number;
+  /** The wait before the second restart within a period; the first one has none, and each after it waits twice as long. */
+  readonly backOffMs: number;
+  readonly backOffMaxMs: number;
+}
+
+export interface SupervisionContext extends SupervisionInput {
+  /** Times of the failures within the period that were or are being restarted, oldest first; at most `restartsMax`. */
+  readonly failures: readonly number[];
+  /** Position of the child to restart from. */
+  readonly from: number;
+  readonly child: string;
+}
+
+export type SupervisionEvent =
+  /** `index`: the child's position in the order of the start. */
+  | { type: 'child.failed'; child: string; index: number; at: number }
+  | { type: 'children.started' }
+  | { type: 'supervisor.stopped' };
+
+type Failed = Extract<SupervisionEvent, { type: 'child.failed' }>;
+
+export const supervisionMachine = setup({
+  types: {
+    context: {} as SupervisionContext,
+    input: {} as SupervisionInput,
+    events: {} as SupervisionEvent,
+  },
+  delays: {
+    backOff: ({ context }) => {
+      const repeated = context.failures.length - 1;
+      if (repeated < 1) return 0;
+      return Math.min(context.backOffMs * 2 ** (repeated - 1), context.backOffMaxMs);
+    },
+  },
+  guards: {
+    failsTooOften: ({ context }, { at }: { at: number }) =>
+      within(context.failures, at, context.periodMs).length >= context.restartsMax,
+    restartsOneByOne: ({ context }) => context.strategy === 'oneForOne',
+  },
+  actions: {
+    count: assign({
+      failures: ({ context }, { at }: Failed) => [...within(context.failures, at, context.periodMs), at],
+    }),
+    reachBack: assign({
+      from: ({ context }, { index }: Failed) => Math.min(context.from, index),
+      child: ({ context }, { child, index }: Failed) => (index < context.from ? child : context.child),
+    }),
+    forgetChild: assign({ from: Number.MAX_SAFE_INTEGER, child: '' }),
+    restartChild: effect<{ child: string }>('restartChild'),
+    restartFrom: effect<{ child: string }>('restartFrom'),
+    escalate: effect<{ child: string }>('escalate'),
+  },
+}).createMachine({
+  id: 'supervision',
+  version: '1',
+  description: 'What a supervisor does about a child that failed.',
+  options: { maxIterations: MICROSTEPS_MAX },
+  context: ({ input }) => ({ ...input, failures: [], from: Number.MAX_SAFE_INTEGER, child: '' }),
+  initial: 'running',
+  states: {
+    running: {
+      description: 'All children run, as far as it knows.',
+      tags: 'supervising',
+      on: {
+        'child.failed': [
+          {
+            guard: { type: 'failsTooOften', params: ({ event }) => ({ at: event.at }) },
+            target: 'escalated',
+            actions: { type: 'reachBack', params: ({ event }) => event },
+          },
+          {
+            guard: 'restartsOneByOne',
+            actions: [
+              { type: 'count', params: ({ event }) => event },
+              { type: 'restartChild', params: ({ event }) => ({ child: event.child }) },
+            ],
+          },
+          {
+            target: 'backingOff',
+            actions: [
+              { type: 'count', params: ({ event }) => event },
+              { type: 'reachBack', params: ({ event }) => event },
+            ],
+          },
+        ],
+        'supervisor.stopped': 'stopped',
+      },
+    },
+    backingOff: {
+      description: 'Waits before it restarts what failed; the wait doubles with each failure within the period.',
+      tags: 'supervising',
+      after: { backOff: 'restarting' },
+      on: {
+        'child.failed': { actions: { type: 'reachBack', params: ({ event }) => event } },
+        'supervisor.stopped': 'stopped',
+      },
+    },
+    restarting: {
+      description: 'The child that failed and those after it are being started in order.',
+      tags: 'supervising',
+      entry: { type: 'restartFrom', params: ({ context }) => ({ child: context.child }) },
+      on: {
+        'children.started': { target: 'running', actions: 'forgetChild' },
+        'child.failed': [
+          {
+            guard: { type: 'failsTooOften', params: ({ event }) => ({ at: event.at }) },
+            target: 'escalated',
+            actions: { type: 'reachBack', params: ({ event }) => event },
+          },
+          {
+            target: 'backingOff',
+            actions: [
+              { type: 'count', params: ({ event }) => event },
+              { type: 'reachBack', params: ({ event }) => event },
+            ],
+          },
+        ],
+        'supervisor.stopped': 'stopped',
+      },
+    },
+    escalated: {
+      type: 'final',
+      description: 'Restarting does not help: the failure is handed up.',
+      entry: { type: 'escalate', params: ({ context }) => ({ child: context.child }) },
+    },
+    stopped: { type: 'final', description: 'Told to stop; what fails from now on is not restarted.' },
+  },
+});
+
+/** The times that are less than a period old. */
+function within(times: readonly number[], at: number, periodMs: number): number[] {
+  return times.filter((time) => time > at - periodMs);
+}
