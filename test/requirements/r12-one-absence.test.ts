@@ -70,7 +70,7 @@ function absencesOf(variant: z.ZodObject, at: z.ZodObject = variant, path: reado
     if (field instanceof z.ZodObject) return absencesOf(variant, field, here);
     if (!(field instanceof z.ZodOptional)) return [];
     const { type, data = {} } = sampleOf(variant) as { type: string; data?: Value };
-    const success = (sampleOf(variant) as Value)['success'] ?? (data)['success'];
+    const success = (sampleOf(variant) as Value)['success'] ?? data['success'];
     const title = `${type}${success === undefined ? '' : ` (${success ? 'success' : 'failure'})`}: ${here.join('.')}`;
     return [{ title, variant, path: here, anything: field.def.innerType instanceof z.ZodUnknown }];
   });
@@ -142,7 +142,7 @@ describe('R12: a frame of the server', () => {
           { type: 'command_started', data: identity },
           { type: 'command_finished', data: { ...identity, ...told } },
         ]);
-        const response: unknown = JSON.parse(frames.response('prompt', id, o, version, undefined));
+        const response: unknown = JSON.parse(frames.response('prompt', id, o, version));
         expect(outgoingFrame.parse(response)).toStrictEqual(
           withoutAbsent({ type: 'response', id, command: 'prompt', ...o, sessionVersion: version }),
         );
