@@ -32,6 +32,7 @@ import { Subscriptions } from './subscriptions.ts';
 import { supervisionTree } from './supervision-tree.ts';
 import { Supervisor } from './supervisor.ts';
 
+/** Everything that the runtime needs from outside. */
 export interface SystemPorts {
   readonly clock: Clock;
   readonly ids: Ids;
@@ -89,6 +90,7 @@ export interface System extends Reception {
   readonly live: LiveCounts;
 }
 
+/** Makes a runtime; it reads nothing before `start`. */
 export function createSystem(ports: SystemPorts, options: SystemOptions): System {
   return new RunningSystem(ports, options);
 }
