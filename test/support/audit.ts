@@ -26,7 +26,7 @@ export function audit(entries: readonly Entry[]): Audit {
   const problems: string[] = [];
   const lanes = new Map<string, number>();
   const accepted = new Map<number, CommandAccepted>();
-  const started = new Set<number>();
+  const started = new Map<number, number>();
   const outcomes = new Map<number, OutcomeEntry>();
   const sessions = new Map<string, Folded>();
   const order = new Map<string, string[]>();
@@ -85,8 +85,8 @@ export function audit(entries: readonly Entry[]): Audit {
       case 'command.started':
         must(accepted.has(entry.acceptedOffset), entry, 'starts what was never accepted');
         must(!outcomes.has(entry.acceptedOffset), entry, 'starts what has its outcome');
-        must(!started.has(entry.acceptedOffset), entry, 'starts a second time');
-        started.add(entry.acceptedOffset);
+        must(entry.attempt > (started.get(entry.acceptedOffset) ?? 0), entry, `is attempt ${entry.attempt} again`);
+        started.set(entry.acceptedOffset, entry.attempt);
         break;
       case 'command.settled':
         identify(entry);
