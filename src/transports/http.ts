@@ -1,17 +1,21 @@
 /**
  * The HTTP listener that transports are attached to, and what it answers to plain requests.
  *
- * Its limits end slow and silent connections before they cost anything: headers and requests have a deadline, their size a
- * maximum, and so has the number of sockets. State: volatile.
+ * Its limits end slow and silent connections before they cost anything: headers and requests have a deadline, and their size a
+ * maximum. A socket that has not asked for a WebSocket yet has a place among so many of them, and when these are taken the
+ * oldest loses its own: one that comes to talk does so within milliseconds, so whoever opens sockets and says nothing shuts
+ * out himself alone. State: volatile.
  */
 import { createServer, STATUS_CODES, type IncomingMessage, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { accessProblem, type IsOwnHost } from './access.ts';
 import type { ErrorCode } from '../protocol/errors.ts';
 
 /** Limits, and under which names the listener may be asked. */
 export interface HttpOptions {
   readonly connectionsMax: number;
+  /** Until the head of a request is there; 10 s unless given. */
+  readonly headersTimeoutMs?: number;
   readonly isOwnHost: IsOwnHost;
 }
 
@@ -24,28 +28,45 @@ export interface HttpRefusal {
 
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 20_000;
-const TIMEOUT_CHECK_INTERVAL_MS = 2_000;
+/** How often deadlines are looked at, as a share of the shortest. */
+const TIMEOUT_CHECKS = 5;
 const KEEP_ALIVE_TIMEOUT_MS = 5_000;
 const HEADER_BYTES_MAX = 16 * 1024;
-/** Sockets beyond the clients' own: one over the limit must get its handshake to be told so with a close code. */
+/** Sockets that say nothing, beside as many as there may be clients: all of these may come at once. */
 const SPARE_SOCKETS = 64;
 
 /** Makes a listener that refuses plain requests in a sentence; transports take its upgrades. */
-export function createHttpListener({ connectionsMax, isOwnHost }: HttpOptions): Server {
+export function createHttpListener(options: HttpOptions): Server {
+  const { connectionsMax, headersTimeoutMs = HEADERS_TIMEOUT_MS, isOwnHost } = options;
   const server = createServer({
-    headersTimeout: HEADERS_TIMEOUT_MS,
-    requestTimeout: REQUEST_TIMEOUT_MS,
-    connectionsCheckingInterval: TIMEOUT_CHECK_INTERVAL_MS,
+    headersTimeout: headersTimeoutMs,
+    requestTimeout: Math.max(REQUEST_TIMEOUT_MS, headersTimeoutMs),
+    connectionsCheckingInterval: Math.ceil(headersTimeoutMs / TIMEOUT_CHECKS),
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     maxHeaderSize: HEADER_BYTES_MAX,
   });
-  server.maxConnections = connectionsMax + SPARE_SOCKETS;
+  keepPlaces(server, connectionsMax + SPARE_SOCKETS);
   server.on('request', (request, response) => {
     const refusal = refusalOf(request, isOwnHost) ?? upgradeRequired(server);
     const { headers, body } = refusalMessage(refusal);
     response.writeHead(refusal.status, headers).end(request.method === 'HEAD' ? undefined : body);
   });
   return server;
+}
+
+/** Bounds the sockets that are no WebSocket: the oldest makes room for the newest. */
+function keepPlaces(server: Server, socketsMax: number): void {
+  const waiting = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    waiting.add(socket);
+    socket.once('close', () => waiting.delete(socket));
+    if (waiting.size <= socketsMax) return;
+    const [oldest] = waiting;
+    if (oldest === undefined) return;
+    waiting.delete(oldest);
+    oldest.destroy();
+  });
+  server.on('upgrade', ({ socket }) => waiting.delete(socket));
 }
 
 /** Why a request may not come in at all, whatever it asks for. */

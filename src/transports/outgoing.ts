@@ -5,13 +5,15 @@
  * a callback; one text for all of them takes less than half of the processor time of that. So data frames are encoded here:
  * a server's are unmasked, whole and uncompressed, a head of two to ten bytes before the text. Frames of ASCII alone, which
  * nearly all are, are laid end to end as a string whose characters are the bytes: the socket takes it without a buffer in
- * between. Control frames stay with `ws`, which writes them between two batches.
+ * between. Control frames stay with `ws`, which writes them between two batches; pongs alone are sent here.
  *
- * Frames leave in the order of `write`. State: volatile.
+ * Who pings and does not read must not fill the memory with pongs: only the newest ping of a tick is answered, as RFC 6455
+ * (5.5.3) allows, and not before there is room for the answer. Frames leave in the order of `write`. State: volatile.
  */
 import type { Socket } from 'node:net';
 
 const TEXT_FRAME = 0x81;
+const PONG_FRAME = 0x8a;
 const LENGTH_16 = 126;
 const LENGTH_64 = 127;
 
@@ -24,11 +26,14 @@ export class Outgoing {
   /** Runs and other frames that come before `#run`. */
   #pieces: (string | Buffer)[] = [];
   #bytes = 0;
+  /** What the newest ping that is not answered carried. */
+  #pong: Buffer | undefined;
   readonly #flushLater = (): void => this.flush();
 
   constructor(socket: Socket, isOpen: () => boolean) {
     this.#socket = socket;
     this.#isOpen = isOpen;
+    socket.on('drain', () => this.#answerPing());
   }
 
   /** Bytes that the operating system has not taken yet. */
@@ -47,6 +52,20 @@ export class Outgoing {
       this.#pieces.push(Buffer.concat([Buffer.from(head, 'latin1'), Buffer.from(text)]));
     }
     this.#bytes += head.length + length;
+  }
+
+  /** Answers a ping at the end of the tick, unless a newer one comes. */
+  pong(payload: Buffer): void {
+    if (this.#pong === undefined) process.nextTick(() => this.#answerPing());
+    // The payload is a view of a chunk that may be five hundred times as large.
+    this.#pong = Buffer.from(payload);
+  }
+
+  #answerPing(): void {
+    const payload = this.#pong;
+    if (payload === undefined || !this.#isOpen() || this.#socket.writableNeedDrain) return;
+    this.#pong = undefined;
+    this.#socket.write(Buffer.concat([Buffer.of(PONG_FRAME, payload.length), payload]));
   }
 
   flush(): void {

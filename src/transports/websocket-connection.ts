@@ -1,18 +1,21 @@
 /**
  * One WebSocket client, from the handshake to the end of its socket.
  *
- * Text and binary frames mean the same. Fragments, pings and malformed frames are the business of `ws`. Whatever the client
- * or the network does, it ends at most this connection. State: volatile.
+ * Text and binary frames mean the same. Fragments and malformed frames are the business of `ws`. Whatever the client or the
+ * network does, it ends at most this connection. State: volatile.
  */
 import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
 import type { Principal } from '../../actors/message.ts';
-import type { Clock, Outlet, Pulse, Reception, Telemetry } from '../../actors/ports.ts';
+import type { Clock, Outlet, Peer, Pulse, Reception, Telemetry } from '../../actors/ports.ts';
 import { closeCodes } from '../protocol/close-codes.ts';
 import { Outgoing } from './outgoing.ts';
+import type { Unfinished } from './unfinished.ts';
 
 /** How long a client has to answer a close frame before its socket is destroyed. */
-const CLOSE_TIMEOUT_MS = 3_000;
+export const CLOSE_TIMEOUT_MS = 3_000;
+/** What a client's control frame has beside its payload: two bytes and a mask. */
+const CONTROL_HEAD_BYTES = 6;
 /** Longest reason that fits into a close frame; `ws` throws at a longer one. */
 const REASON_BYTES_MAX = 123;
 
@@ -22,24 +25,49 @@ export class WebSocketConnection implements Outlet, Pulse {
   readonly #clock: Clock;
   readonly #telemetry: Telemetry;
   readonly #outgoing: Outgoing;
+  readonly #unfinished: Unfinished<WebSocketConnection>;
   /** Settles when the socket is closed. */
   readonly gone: Promise<void>;
   #closing = false;
   #closeTimer: unknown;
+  #peer: Peer | undefined;
+  /** In the chunk that is being read: whether a frame ended, and bytes of control frames. */
+  #finished = false;
+  #controlBytes = 0;
 
-  constructor(webSocket: WebSocket, socket: Socket, clock: Clock, telemetry: Telemetry) {
+  constructor(
+    webSocket: WebSocket,
+    socket: Socket,
+    unfinished: Unfinished<WebSocketConnection>,
+    { clock, telemetry }: { readonly clock: Clock; readonly telemetry: Telemetry },
+  ) {
     this.#webSocket = webSocket;
     this.#socket = socket;
+    this.#unfinished = unfinished;
     this.#clock = clock;
     this.#telemetry = telemetry;
     this.#outgoing = new Outgoing(socket, () => webSocket.readyState === webSocket.OPEN);
     webSocket.on('error', (error) => {
       telemetry.observe({ level: 'info', message: 'connection broken', error: error.message });
     });
+    // With the default `binaryType` every message is one Buffer, a fragmented one too.
+    webSocket.on('message', (data) => this.#receive(data as Buffer));
+    webSocket.on('ping', (payload) => {
+      this.#controlBytes += payload.length + CONTROL_HEAD_BYTES;
+      this.#outgoing.pong(payload);
+    });
+    webSocket.on('pong', (payload) => {
+      this.#controlBytes += payload.length + CONTROL_HEAD_BYTES;
+      this.#guarded(() => this.#peer?.ponged());
+    });
+    // Behind the listener of `ws`: when it is called, the chunk has been read.
+    socket.on('data', (chunk: Buffer) => this.#count(chunk.length));
     this.gone = new Promise((resolve) => {
       webSocket.once('close', () => {
         this.#closing = true;
+        unfinished.finish(this);
         clock.clearTimeout(this.#closeTimer);
+        this.#guarded(() => this.#peer?.closed());
         resolve();
       });
     });
@@ -60,6 +88,7 @@ export class WebSocketConnection implements Outlet, Pulse {
   close(code: number, reason: string): void {
     if (this.#closing) return;
     this.#closing = true;
+    this.#unfinished.finish(this);
     this.#telemetry.observe({ level: 'info', message: 'connection closed', code, reason });
     this.#outgoing.flush();
     this.#closeTimer = this.#clock.setTimeout(() => this.#webSocket.terminate(), CLOSE_TIMEOUT_MS);
@@ -69,15 +98,26 @@ export class WebSocketConnection implements Outlet, Pulse {
   /** Brings the client to the runtime, and the runtime's frames to the client from then on. */
   introduce(reception: Reception, principal: Principal): void {
     this.#guarded(() => {
-      const peer = reception.connect(this, principal, 'websocket');
-      if (peer === undefined) return;
-      this.#webSocket.on('message', (data) => {
-        // With the default `binaryType` every message is one Buffer, a fragmented one too.
-        if (!this.#closing) this.#guarded(() => peer.receive(data as Buffer));
-      });
-      this.#webSocket.on('pong', () => this.#guarded(() => peer.ponged()));
-      this.#webSocket.once('close', () => this.#guarded(() => peer.closed()));
+      this.#peer = reception.connect(this, principal, 'websocket');
     });
+  }
+
+  #receive(bytes: Buffer): void {
+    this.#finished = true;
+    if (!this.#closing) this.#guarded(() => this.#peer?.receive(bytes));
+  }
+
+  /** A chunk that ended a frame leaves at most the rest of itself. */
+  #count(chunkBytes: number): void {
+    const bytes = chunkBytes - this.#controlBytes;
+    this.#controlBytes = 0;
+    if (this.#finished) {
+      this.#finished = false;
+      this.#unfinished.finish(this);
+    } else if (bytes !== 0 && this.#webSocket.readyState === this.#webSocket.OPEN) {
+      const oldest = this.#unfinished.add(this, bytes);
+      oldest?.close(closeCodes.tryAgainLater, 'Too many unfinished frames, and this one was the oldest');
+    }
   }
 
   ping(): void {

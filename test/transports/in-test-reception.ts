@@ -22,6 +22,8 @@ export interface Setup {
   readonly clock?: Clock;
   readonly connectionsMax?: number;
   readonly frameBytesMax?: number;
+  readonly unfinishedBytesMax?: number;
+  readonly headersTimeoutMs?: number;
   /** Gives every connection a heartbeat, as the runtime does. */
   readonly heartbeat?: HeartbeatInput;
   /** Called for every frame; the default answers with the same text. */
@@ -76,7 +78,11 @@ export async function startTestServer(setup: Setup = {}): Promise<TestServer> {
   };
   const connectionsMax = setup.connectionsMax ?? 10;
   const isOwnHost = (name: string): boolean => name === '127.0.0.1' || name === 'localhost' || name === '::1';
-  const server = createHttpListener({ connectionsMax, isOwnHost });
+  const server = createHttpListener({
+    connectionsMax,
+    isOwnHost,
+    ...(setup.headersTimeoutMs !== undefined && { headersTimeoutMs: setup.headersTimeoutMs }),
+  });
   server.on('connection', (socket: Socket) => sockets.push(socket));
   const transport = createWebSocketTransport(
     server,
@@ -89,6 +95,7 @@ export async function startTestServer(setup: Setup = {}): Promise<TestServer> {
       connectionsMax,
       frameBytesMax: setup.frameBytesMax ?? 1024,
       isOwnHost,
+      ...(setup.unfinishedBytesMax !== undefined && { unfinishedBytesMax: setup.unfinishedBytesMax }),
       principal: { id: 'test', scopes: [] },
     },
   );

@@ -3,6 +3,7 @@ import { buffer } from 'node:stream/consumers';
 import type { Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { Outgoing } from '../../src/transports/outgoing.ts';
+import { framesIn, PONG } from './raw-frames.ts';
 
 /** Writes frames in one tick and reads them as RFC 6455 says. */
 async function carried(texts: readonly string[]): Promise<string[]> {
@@ -45,5 +46,54 @@ describe('outgoing frames', () => {
     expect(outgoing.bufferedBytes).toBe(12);
     outgoing.write('é'.repeat(200));
     expect(outgoing.bufferedBytes).toBe(12 + 404);
+  });
+});
+
+describe('pongs', () => {
+  /** A socket that takes nothing until it is told to. */
+  function stalled() {
+    const socket = new PassThrough({ highWaterMark: 1024 });
+    const outgoing = new Outgoing(socket as unknown as Socket, () => true);
+    return { socket, outgoing };
+  }
+  const tick = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+  const pongsIn = (bytes: Buffer): string[] =>
+    framesIn(bytes)
+      .filter(({ opcode }) => opcode === PONG)
+      .map(({ payload }) => payload.toString());
+
+  it('answer the newest ping of a tick', async () => {
+    const { socket, outgoing } = stalled();
+    for (const text of ['a', 'b', 'c']) outgoing.pong(Buffer.from(text));
+    await tick();
+    outgoing.pong(Buffer.alloc(0));
+    await tick();
+    expect(pongsIn(socket.read() as Buffer)).toEqual(['c', '']);
+  });
+
+  it('wait for room, one at most, and go when there is some', async () => {
+    const { socket, outgoing } = stalled();
+    outgoing.write('x'.repeat(2_000));
+    await tick();
+    const before = outgoing.bufferedBytes + socket.readableLength;
+    for (let count = 0; count < 1_000; count += 1) {
+      outgoing.pong(Buffer.from(`ping ${count}`));
+      if (count % 10 === 0) await tick();
+    }
+    expect(outgoing.bufferedBytes + socket.readableLength).toBe(before);
+    const taken = buffer(socket);
+    await tick();
+    await tick();
+    socket.end();
+    expect(pongsIn(await taken)).toEqual(['ping 999']);
+  });
+
+  it('keep nothing of the chunk that the ping came in', async () => {
+    const { socket, outgoing } = stalled();
+    const chunk = Buffer.from('ping and more');
+    outgoing.pong(chunk.subarray(0, 4));
+    chunk.fill(0);
+    await tick();
+    expect(pongsIn(socket.read() as Buffer)).toEqual(['ping']);
   });
 });
