@@ -258,6 +258,8 @@ export class Recovery {
     } else if (!limits.requeue) {
       this.#interrupt(command, 'not requeued', 'waiting work is not taken back');
     } else {
+      // A turn journals its start by itself, before the engine is called.
+      command.announces = !command.contract.turn;
       this.#requeued.push(command);
     }
   }

@@ -42,7 +42,7 @@ export interface MailboxOwner {
 }
 
 /**
- * Open; or shut while the session is opened or rebuilt, while the one before holds its engine, for good because the session is
+ * Open; or shut while the session is opened or rebuilt or a further try is journalled, while the one before holds its engine, for good because the session is
  * closed, or for good because a defect showed and another mailbox takes its place.
  */
 type Gate = 'open' | 'opening' | 'releasing' | 'closed' | 'frozen';
@@ -160,9 +160,19 @@ export class Mailbox implements OpeningOwner {
       }
       // The dependency may be over before anyone came to tell.
       this.#deadlines.resolve(head);
+      if (head.announces) return this.#announce(head);
       this.#waiting.queue.shift();
       this.#decide(head);
     }
+  }
+
+  /** Should the process end in this try, the next start counts it. */
+  #announce(head: Command): void {
+    head.announces = false;
+    this.#gate = 'opening';
+    this.#acceptance.retry(head, this.#session);
+    const { releases, writer } = this.#runtime;
+    releases.hold(writer.newestBatch, () => this.guard(() => this.#openGate()));
   }
 
   /** Ends a command from outside: its timeout, a drain. What has its outcome is left alone. */
@@ -232,10 +242,8 @@ export class Mailbox implements OpeningOwner {
         command.inLane = this.#session?.queues(command.acceptedOffset) === true;
         this.#deadlines.arm(command);
       }
-      if (retried?.contract.journalled !== true) return this.#openGate();
-      this.#acceptance.retry(retried, this.#session);
-      const { releases, writer } = this.#runtime;
-      releases.hold(writer.newestBatch, () => this.guard(() => this.#openGate()));
+      if (retried?.contract.journalled === true) this.#announce(retried);
+      else this.#openGate();
     });
   }
 
@@ -351,7 +359,7 @@ export class Mailbox implements OpeningOwner {
     if (command.contract.lane !== 'work') {
       if (command.unresolved === 0) this.#decide(command);
       else this.#standAside(command);
-    } else if (this.#laneIsHeld() || command.unresolved > 0) {
+    } else if (this.#laneIsHeld() || command.unresolved > 0 || command.announces) {
       this.#acceptance.tellQueued(command);
       this.#acceptance.enterLane(command, this.#session);
       this.#waiting.queue.push(command);
