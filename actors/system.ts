@@ -11,6 +11,7 @@ import { serverMachine } from '../machines/server.ts';
 import type { ServerEvent } from '../machines/server.ts';
 import { supervisionMachine } from '../machines/supervision.ts';
 import type { Command } from './command.ts';
+import { closeEach } from './closing.ts';
 import { ConnectionTable } from './connection-table.ts';
 import type { Welcome } from './connection-table.ts';
 import type { Connection } from './connection.ts';
@@ -353,8 +354,7 @@ class RunningSystem implements System, RebuildOwner {
     try {
       await this.#rebuild.end();
       this.#connections.dismiss();
-      for (const engine of engines.values()) await engine.close();
-      await journal.close();
+      await closeEach([...engines.values(), journal]);
       this.#journal.send({ type: 'journal.closed' });
       this.#tell({ type: 'journal.closed' });
       this.#onStopped?.resolve();

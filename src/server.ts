@@ -8,6 +8,7 @@
 import { once } from 'node:events';
 import type { Server as HttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { closeEach } from '../actors/closing.ts';
 import type { Limits } from '../actors/limits.ts';
 import type { Principal, RecoverySummary } from '../actors/message.ts';
 import type { Clock, Engine, Ids, Journal, Telemetry } from '../actors/ports.ts';
@@ -180,8 +181,7 @@ export function createServer(config: Config, parts: ServerParts = {}): Server {
   /** In the reverse order of the start. What has closed already does not mind. */
   async function closeAll(): Promise<void> {
     await closeTransports();
-    for (const engine of engines) await engine.close();
-    await journal.close();
+    await closeEach([...engines, journal]);
   }
 
   async function closeTransports(): Promise<void> {
