@@ -9,28 +9,14 @@
 import type { Command } from './command.ts';
 import type { Outcome } from './message.ts';
 import type { Names } from './names.ts';
+import { OutcomeCache, type KeptOutcome } from './outcome-cache.ts';
+import { SettledCommands, type Settled } from './settled-commands.ts';
 
-/** What is known of a command that has its outcome. */
-export interface SettledCommand {
+/** What is known of a command that has its outcome, as of now. */
+export interface SettledCommand extends Settled {
   readonly settled: true;
-  readonly commandType: string;
-  readonly success: boolean;
-  /** Offset of the entry with the outcome; 0 for a read. */
-  readonly offset: number;
-  readonly sessionVersion: number | undefined;
-  /** It acted on the connection (attach, subscribe): the same id again acts on the connection that asks. */
-  readonly runsAgain: boolean;
   /** Absent once the cache was needed for newer ones. */
-  kept: Kept | undefined;
-}
-
-interface Kept {
-  readonly text: string;
-  readonly outcome: Outcome;
-  /** Under what it is forgotten, if it is a read. */
-  readonly names: Names;
-  /** Rough size of all this. */
-  readonly bytes: number;
+  readonly kept: KeptOutcome | undefined;
 }
 
 export type Known = Command | SettledCommand;
@@ -41,18 +27,16 @@ export function isSettled(known: Known): known is SettledCommand {
 
 export class Deduplication {
   readonly #entriesMax: number;
-  readonly #cacheBytesMax: number;
-  readonly #known = new Map<string, Known>();
+  /** Commands in flight, and the rows of those that are settled. */
+  readonly #known = new Map<string, Command | number>();
   /** Walks the map in order of insertion. Kept, because a fresh iterator would pass over everything deleted before. */
   #oldest: MapIterator<string> | undefined;
-  /** Those whose outcome is kept, oldest first. */
-  readonly #kept: (SettledCommand | undefined)[] = [];
-  #keptHead = 0;
-  #keptBytes = 0;
+  readonly #settled = new SettledCommands();
+  readonly #cache: OutcomeCache;
 
   constructor(limits: { readonly entriesMax: number; readonly cacheBytesMax: number }) {
     this.#entriesMax = limits.entriesMax;
-    this.#cacheBytesMax = limits.cacheBytesMax;
+    this.#cache = new OutcomeCache(limits.cacheBytesMax, (place, row) => this.#dropped(place, row));
   }
 
   get size(): number {
@@ -60,36 +44,50 @@ export class Deduplication {
   }
 
   get cacheBytes(): number {
-    return this.#keptBytes;
+    return this.#cache.bytes;
   }
 
   find(key: string): Known | undefined {
-    return this.#known.get(key);
+    const known = this.#known.get(key);
+    if (typeof known !== 'number') return known;
+    const place = this.#settled.place(known);
+    const settled = this.#settled.get(known);
+    // A read whose outcome is gone is gone: its name stays until it is the oldest, and stands for nothing.
+    if (place === 0 && settled.offset === 0) return undefined;
+    return { settled: true, ...settled, kept: place === 0 ? undefined : this.#cache.read(place) };
   }
 
   /** From now on the same id or key finds this command. */
-  register(names: Names, command: Command): void {
-    this.#set(names, command);
+  register({ byId, byKey }: Names, command: Command): void {
+    if (byId !== undefined) this.#set(byId, command);
+    if (byKey !== undefined) this.#set(byKey, command);
     this.#evictEntries();
   }
 
   /** The command has its outcome, which is kept as long as there is room. */
-  settle(known: SettledCommand & { readonly kept: Kept }): void {
-    this.#set(known.kept.names, known);
-    this.#kept.push(known);
-    this.#keptBytes += known.kept.bytes;
-    this.#evictOutcomes();
+  settle(names: Names, settled: Settled, text: string, outcome: Outcome): void {
+    const row = this.#add(names, settled);
+    this.#settled.keep(row, this.#cache.add(row, text, outcome));
   }
 
   /** What the journal says of a command of an earlier boot. */
-  restore(names: Names, known: SettledCommand): void {
-    this.#set(names, known);
+  restore(names: Names, settled: Settled): void {
+    this.#add(names, settled);
     this.#evictEntries();
   }
 
-  #set({ byId, byKey }: Names, known: Known): void {
-    if (byId !== undefined) this.#known.set(byId, known);
-    if (byKey !== undefined) this.#known.set(byKey, known);
+  #add({ byId, byKey }: Names, settled: Settled): number {
+    const row = this.#settled.add(settled);
+    if (byId !== undefined) this.#set(byId, row);
+    if (byKey !== undefined) this.#set(byKey, row);
+    return row;
+  }
+
+  #set(key: string, known: Command | number): void {
+    const before = this.#known.get(key);
+    if (typeof before === 'number') this.#settled.release(before);
+    if (typeof known === 'number') this.#settled.refer(known);
+    this.#known.set(key, known);
   }
 
   /** Commands in flight are never evicted: they are moved behind the newest. */
@@ -106,30 +104,16 @@ export class Deduplication {
       const known = this.#known.get(next.value);
       if (known === undefined) continue;
       this.#known.delete(next.value);
-      if (!isSettled(known)) {
+      if (typeof known === 'number') this.#settled.release(known);
+      else {
         this.#known.set(next.value, known);
         moves += 1;
       }
     }
   }
 
-  #evictOutcomes(): void {
-    while (this.#keptBytes > this.#cacheBytesMax) {
-      const known = this.#kept[this.#keptHead];
-      if (known?.kept === undefined) return;
-      const { names, bytes } = known.kept;
-      this.#kept[this.#keptHead] = undefined;
-      this.#keptHead += 1;
-      this.#keptBytes -= bytes;
-      known.kept = undefined;
-      if (known.offset > 0) continue;
-      for (const name of [names.byId, names.byKey]) {
-        if (name !== undefined && this.#known.get(name) === known) this.#known.delete(name);
-      }
-    }
-    if (this.#keptHead > 1024 && this.#keptHead * 2 > this.#kept.length) {
-      this.#kept.splice(0, this.#keptHead);
-      this.#keptHead = 0;
-    }
+  /** The cache needs the room. The row may be another command's by now. */
+  #dropped(place: number, row: number): void {
+    if (this.#settled.place(row) === place) this.#settled.keep(row, 0);
   }
 }

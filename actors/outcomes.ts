@@ -16,6 +16,7 @@ import type { Owed } from './release-queue.ts';
 import type { Runtime } from './runtime.ts';
 import type { SessionEvent, SessionFact } from './session/event.ts';
 import type { Session } from './session/session.ts';
+import type { Settled } from './settled-commands.ts';
 
 /** How a command ends, and what comes with its end. */
 export interface Verdict {
@@ -261,18 +262,16 @@ export class Outcomes {
   }
 
   #remember(command: Command, verdict: Verdict, offset: number, version: number | undefined): void {
-    const { names, text } = command;
+    const { names } = command;
     if (names.byId === undefined && names.byKey === undefined) return;
-    const { outcome } = verdict;
-    this.#runtime.deduplication.settle({
-      settled: true,
+    const settled: Settled = {
       commandType: command.commandType,
-      success: outcome.success,
+      success: verdict.outcome.success,
       offset,
       sessionVersion: version,
       runsAgain: verdict.effects !== undefined && verdict.effects.length > 0,
-      kept: { text, outcome, names, bytes: text.length + sizeOf(outcome) + KEPT_OVERHEAD_BYTES },
-    });
+    };
+    this.#runtime.deduplication.settle(names, settled, command.text, verdict.outcome);
   }
 
   #step(command: Command, outcome: Outcome): void {
@@ -383,12 +382,4 @@ export function outcomeOf(entry: CommandSettled | CommandFinished): Outcome {
   if (entry.success) return data === undefined ? { success: true } : { success: true, data };
   const failed = failure(entry.errorCode ?? '', error ?? '', details);
   return entry.timedOut === true ? { ...failed, timedOut: true } : failed;
-}
-
-/** Rough size of what is kept of an outcome beside text and data, in bytes. */
-const KEPT_OVERHEAD_BYTES = 200;
-
-function sizeOf(outcome: Outcome): number {
-  if (!outcome.success) return outcome.error.length;
-  return outcome.data === undefined ? 0 : JSON.stringify(outcome.data).length;
 }

@@ -191,14 +191,12 @@ export class Recovery {
     this.#outcomes += 1;
     const closes = end.content.facts?.some(({ type }) => type === 'session.closed') === true;
     this.#runtime.deduplication.restore(namesIn(identity), {
-      settled: true,
       commandType: end.commandType,
       success: end.success,
       offset: end.offset,
       // As it was told: the session of a deletion has no version any more.
       sessionVersion: closes ? undefined : end.sessionVersion,
       runsAgain: false,
-      kept: undefined,
     });
   }
 
