@@ -46,7 +46,7 @@ export class Host {
   /** Actors below the roots. Looks at every root: for those who ask now and then. */
   countChildren(): number {
     let count = 0;
-    for (const root of this.#roots) count += childrenOf(root);
+    for (const root of this.#roots) count += countBelow(root);
     return count;
   }
 
@@ -147,24 +147,45 @@ function isMachine(logic: unknown): logic is AnyStateMachine {
   return typeof logic === 'object' && logic !== null && 'provide' in logic;
 }
 
-function childrenOf(actor: AnyActorRef): number {
-  const { children } = actor.getSnapshot() as { children?: Record<string, AnyActorRef | undefined> };
+function countBelow(actor: AnyActorRef): number {
   let count = 0;
-  for (const id in children) {
-    const child = children[id];
-    if (child !== undefined) count += 1 + childrenOf(child);
-  }
+  for (const child of childrenOf(actor)) count += 1 + countBelow(child);
   return count;
 }
 
-/** An inspector that throws is its own problem, never the actor's. */
+function* childrenOf(actor: AnyActorRef): Iterable<AnyActorRef> {
+  const { children } = actor.getSnapshot() as { children?: Record<string, AnyActorRef | undefined> };
+  for (const id in children) {
+    const child = children[id];
+    if (child !== undefined) yield child;
+  }
+}
+
+/**
+ * An inspector that throws is its own problem, never the actor's. XState tells of an actor while it is created, when nobody
+ * can be attached to it yet: those who come later are told of it, and of what is below it, here.
+ */
 function attach(actor: Actor<AnyActorLogic>, inspector: Inspector): () => void {
-  const subscription = actor.system.inspect((event: InspectionEvent) => {
+  let detached = false;
+  const subscription = actor.system.inspect(show);
+  const detach = (): void => {
+    detached = true;
+    subscription.unsubscribe();
+  };
+  introduce(actor);
+  return detach;
+
+  function show(event: InspectionEvent): void {
+    if (detached) return;
     try {
       inspector(event, placeOf((event.actorRef as AnyActorRef).id));
     } catch {
-      subscription.unsubscribe();
+      detach();
     }
-  });
-  return () => subscription.unsubscribe();
+  }
+
+  function introduce(actorRef: AnyActorRef): void {
+    show({ type: '@xstate.actor', rootId: actor.sessionId, actorRef });
+    for (const child of childrenOf(actorRef)) introduce(child);
+  }
 }

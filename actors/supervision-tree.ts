@@ -6,6 +6,7 @@
  * `temporary` one never. `restForOne` restarts the child that failed and those that were started after it; `oneForOne` it
  * alone. State: none.
  */
+import type { SupervisionInput } from '../machines/supervision.ts';
 
 /** durable: in the journal; rebuildable: folded from it; volatile: gone with the actor, and that is fine. */
 export type StateKind = 'durable' | 'rebuildable' | 'volatile';
@@ -20,16 +21,9 @@ export interface ChildSpec {
   readonly restart: Restart;
   readonly state: StateKind;
   /** A supervisor: how it restarts its children. Children of an actor without one live and die with it. */
-  readonly supervises?: Supervises;
+  readonly supervises?: SupervisionInput;
   /** In the order of their start; they stop in reverse. */
   readonly children?: readonly ChildSpec[];
-}
-
-export interface Supervises {
-  readonly strategy: 'oneForOne' | 'restForOne';
-  /** More restarts than this within the period are not tried: the supervisor itself fails. */
-  readonly restartsMax: number;
-  readonly periodMs: number;
 }
 
 /**
@@ -41,7 +35,7 @@ export const supervisionTree = {
   machine: 'supervision',
   restart: 'permanent',
   state: 'volatile',
-  supervises: { strategy: 'restForOne', restartsMax: 20, periodMs: 60_000 },
+  supervises: { strategy: 'restForOne', restartsMax: 20, periodMs: 60_000, backOffMs: 100, backOffMaxMs: 5000 },
   children: [
     { id: 'journal', machine: 'journal', restart: 'permanent', state: 'durable' },
     {
@@ -56,7 +50,8 @@ export const supervisionTree = {
       machine: 'supervision',
       restart: 'permanent',
       state: 'volatile',
-      supervises: { strategy: 'oneForOne', restartsMax: 1000, periodMs: 10_000 },
+      // Its children are temporary: it has no restart to count.
+      supervises: { strategy: 'oneForOne', restartsMax: 0, periodMs: 1000 },
       children: [
         {
           id: 'connection',
@@ -72,7 +67,7 @@ export const supervisionTree = {
       id: 'sessions',
       machine: 'supervision',
       restart: 'permanent',
-      state: 'rebuildable',
+      state: 'volatile',
       supervises: { strategy: 'oneForOne', restartsMax: 100, periodMs: 10_000 },
       children: [
         {
@@ -81,7 +76,7 @@ export const supervisionTree = {
           restart: 'transient',
           state: 'durable',
           children: [
-            { id: 'lane', machine: 'lane', restart: 'temporary', state: 'durable' },
+            { id: 'lane', machine: 'lane', restart: 'temporary', state: 'rebuildable' },
             { id: 'turn', machine: 'turn', restart: 'temporary', state: 'durable' },
             { id: 'command', machine: 'command', restart: 'temporary', state: 'durable' },
           ],

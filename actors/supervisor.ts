@@ -9,10 +9,6 @@ import type { Host, Intent } from './host.ts';
 import type { Clock } from './ports.ts';
 import type { ChildSpec } from './supervision-tree.ts';
 
-/** The wait before the second restart within a period, and what doubling leads to at most. */
-const BACK_OFF_MS = 100;
-const BACK_OFF_MAX_MS = 5000;
-
 export interface Supervised {
   /** `oneForOne`: starts this child again, at once. */
   restartChild?(child: string): void;
@@ -29,7 +25,8 @@ export class Supervisor {
   readonly #clock: Clock;
   readonly #children: readonly string[];
   readonly #supervised: Supervised;
-  readonly #actor: Actor<typeof supervisionMachine>;
+  readonly #start: () => Actor<typeof supervisionMachine>;
+  #actor: Actor<typeof supervisionMachine>;
 
   constructor(host: Host, clock: Clock, spec: ChildSpec, supervised: Supervised) {
     const { supervises } = spec;
@@ -38,8 +35,8 @@ export class Supervisor {
     this.#clock = clock;
     this.#supervised = supervised;
     this.#children = (spec.children ?? []).map(({ id }) => id);
-    const input = { ...supervises, backOffMs: BACK_OFF_MS, backOffMaxMs: BACK_OFF_MAX_MS };
-    this.#actor = host.start(supervisionMachine, spec.id, input, (intent) => this.#perform(intent));
+    this.#start = () => host.start(supervisionMachine, spec.id, supervises, (intent) => this.#perform(intent));
+    this.#actor = this.#start();
   }
 
   /** Waits for its back-off, or restarts right now. */
@@ -57,6 +54,12 @@ export class Supervisor {
   /** What it restarted runs again. */
   started(): void {
     this.#tell({ type: 'children.started' });
+  }
+
+  /** The supervisor above has started it again: its children run, and what failed before is forgotten. */
+  restart(): void {
+    this.#host.stop(this.#actor);
+    this.#actor = this.#start();
   }
 
   stop(): void {

@@ -146,7 +146,7 @@ class RunningSystem implements System, RebuildOwner {
     this.#journal = host.start(journalMachine, 'journal', undefined);
     this.#rebuild = new Rebuild(this.#shared, this, serverVersion);
     // Its children are temporary, so it restarts none: it is there to be seen, and to be restarted.
-    host.start(supervisionMachine, transportsSpec.id, { ...transportsSpec.supervises, backOffMs: 0, backOffMaxMs: 0 });
+    host.start(supervisionMachine, transportsSpec.id, transportsSpec.supervises);
     this.#server = host.start(serverMachine, 'server', undefined);
     this.#connections = new ConnectionTable(this.#shared, {
       greeting: (connection) => this.#greeting(connection),
@@ -269,6 +269,9 @@ class RunningSystem implements System, RebuildOwner {
       const recovery = await this.#rebuild.attempt();
       if (!this.#server.getSnapshot().matches('rebuilding')) return;
       this.#root.started();
+      // They stand last in the tree: whatever was restarted, they were.
+      this.#sessions.restart();
+      this.#crashed.clear();
       this.#shared.counters.restarts += 1;
       const { tookMs, classified, requeued } = recovery;
       const counts = { tookMs, classified: classified.length, requeued };

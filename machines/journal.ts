@@ -1,6 +1,6 @@
 /**
- * The journal as the runtime sees it: can it be written? Kind of state: volatile; what it holds is durable, its availability
- * is found out anew.
+ * The journal as the runtime sees it: can it be written? Kind of state: durable, as far as it is what the journal holds; whether
+ * it can be written is found out anew.
  */
 import { setup } from 'xstate';
 import { MICROSTEPS_MAX } from './effect.ts';

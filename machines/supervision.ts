@@ -8,17 +8,27 @@
 import { assign, setup } from 'xstate';
 import { effect, MICROSTEPS_MAX } from './effect.ts';
 
-export interface SupervisionInput {
-  readonly strategy: 'oneForOne' | 'restForOne';
+interface Intensity {
   /** Restarts within the period that are still tried. */
   readonly restartsMax: number;
   readonly periodMs: number;
+}
+
+interface OneForOne extends Intensity {
+  readonly strategy: 'oneForOne';
+}
+
+interface RestForOne extends Intensity {
+  readonly strategy: 'restForOne';
   /** The wait before the second restart within a period; the first one has none, and each after it waits twice as long. */
   readonly backOffMs: number;
   readonly backOffMaxMs: number;
 }
 
-export interface SupervisionContext extends SupervisionInput {
+export type SupervisionInput = OneForOne | RestForOne;
+
+export interface SupervisionContext {
+  readonly policy: SupervisionInput;
   /** Times of the failures within the period that were or are being restarted, oldest first; at most `restartsMax`. */
   readonly failures: readonly number[];
   /** Position of the child to restart from. */
@@ -41,20 +51,20 @@ export const supervisionMachine = setup({
     events: {} as SupervisionEvent,
   },
   delays: {
-    backOff: ({ context }) => {
-      const repeated = context.failures.length - 1;
-      if (repeated < 1) return 0;
-      return Math.min(context.backOffMs * 2 ** (repeated - 1), context.backOffMaxMs);
+    backOff: ({ context: { policy, failures } }) => {
+      const repeated = failures.length - 1;
+      if (policy.strategy === 'oneForOne' || repeated < 1) return 0;
+      return Math.min(policy.backOffMs * 2 ** (repeated - 1), policy.backOffMaxMs);
     },
   },
   guards: {
-    failsTooOften: ({ context }, { at }: { at: number }) =>
-      within(context.failures, at, context.periodMs).length >= context.restartsMax,
-    restartsOneByOne: ({ context }) => context.strategy === 'oneForOne',
+    failsTooOften: ({ context: { policy, failures } }, { at }: { at: number }) =>
+      within(failures, at, policy.periodMs).length >= policy.restartsMax,
+    restartsOneByOne: ({ context: { policy } }) => policy.strategy === 'oneForOne',
   },
   actions: {
     count: assign({
-      failures: ({ context }, { at }: Failed) => [...within(context.failures, at, context.periodMs), at],
+      failures: ({ context }, { at }: Failed) => [...within(context.failures, at, context.policy.periodMs), at],
     }),
     reachBack: assign({
       from: ({ context }, { index }: Failed) => Math.min(context.from, index),
@@ -70,7 +80,7 @@ export const supervisionMachine = setup({
   version: '1',
   description: 'What a supervisor does about a child that failed.',
   options: { maxIterations: MICROSTEPS_MAX },
-  context: ({ input }) => ({ ...input, failures: [], from: Number.MAX_SAFE_INTEGER, child: '' }),
+  context: ({ input }) => ({ policy: input, failures: [], from: Number.MAX_SAFE_INTEGER, child: '' }),
   initial: 'running',
   states: {
     running: {
@@ -142,7 +152,7 @@ export const supervisionMachine = setup({
   },
 });
 
-/** The times that are less than a period old. */
+/** The times that are no older than a period, as OTP counts them. */
 function within(times: readonly number[], at: number, periodMs: number): number[] {
-  return times.filter((time) => time > at - periodMs);
+  return times.filter((time) => time >= at - periodMs);
 }

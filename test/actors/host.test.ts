@@ -114,6 +114,21 @@ describe('an inspector', () => {
     expect(seen).toEqual(['before', 'after']);
   });
 
+  it('is told of every actor once: of those that are there with what is below them, and of each that comes', () => {
+    const host = createHost();
+    const introduced: string[] = [];
+    const before = host.start(room, 'before', undefined);
+    host.collect(() => before.send({ type: 'entered' }));
+    host.inspect((event) => {
+      if (event.type === '@xstate.actor') introduced.push((event.actorRef as { id?: string }).id ?? '');
+    });
+    expect(introduced).toEqual(['before', 'lamp']);
+    const after = host.start(room, 'after', undefined);
+    expect(introduced).toEqual(['before', 'lamp', 'after']);
+    host.collect(() => after.send({ type: 'entered' }));
+    expect(introduced).toEqual(['before', 'lamp', 'after', 'lamp']);
+  });
+
   it('that throws is not asked again, and the actor does not notice', () => {
     const host = createHost();
     const actor = host.start(lamp, 'lamp', undefined);
