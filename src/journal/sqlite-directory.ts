@@ -2,7 +2,7 @@
  * The data directory: whose it is, and that nobody else uses it.
  *
  *     DATA_DIR/lock         an empty SQLite file, locked exclusively for as long as a server uses the directory
- *     DATA_DIR/journal.db   the journal, with -wal and -shm beside it while it is open
+ *     DATA_DIR/journal.db   the journal, with -wal and -shm beside it while it is open, and its head files (see head-files.ts)
  *
  * The lock is the kernel's: it goes with the process, also after kill -9, so there is no stale lock to be cleaned away. It
  * lies beside the journal and not in it, so that other processes can read the journal of a running server. POSIX drops a
@@ -14,6 +14,7 @@ import { accessSync, closeSync, constants, mkdirSync, openSync, readdirSync, sta
 import { dirname, join, resolve } from 'node:path';
 import Database from 'better-sqlite3';
 import { JournalRefused } from '../../actors/ports.ts';
+import { HEAD_FILE, MARK_FILE } from './head-files.ts';
 import { mustBeAJournal } from './sqlite-file.ts';
 import { refusalOf, refusals } from './sqlite-refusal.ts';
 import { syncDirectory } from './sync-directory.ts';
@@ -45,6 +46,8 @@ export function claimDirectory(dataDir: string): DirectoryClaim {
     const names = readdirSync(dir).filter((name) => !NOBODYS.has(name));
     const hasJournal = names.includes(JOURNAL_FILE);
     const hasLock = names.includes(LOCK_FILE);
+    if (!hasJournal && (names.includes(HEAD_FILE) || names.includes(MARK_FILE)))
+      throw new JournalRefused(refusals.damaged(journalPath, 'it is missing, and what is known of its end is there'));
     if (!hasJournal && !names.every((name) => LEFT_BEHIND.has(name)))
       throw new JournalRefused(refusals.foreignDirectory(dir));
     if (hasLock && statSync(lockPath).size > 0) throw new JournalRefused(refusals.foreignDirectory(dir));

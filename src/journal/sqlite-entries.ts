@@ -1,16 +1,19 @@
 /**
- * The entries as they lie in the database: several batches in one transaction, pages, heads of lanes.
+ * The entries as they are written: several batches in one transaction, and the heads of lanes that they continue.
  *
  * Here, off the event loop, the hashes are computed. State: durable, but for the heads of lanes, which are a bounded memory
  * of what the index says.
  */
 import type { Database, Statement } from 'better-sqlite3';
-import type { EntryKind } from '../../actors/entry.ts';
 import { chainHash, genesis } from './chain.ts';
 import { isUtf8 } from './entry.ts';
 import type { EntryRecord } from './entry.ts';
+import { FirstReading } from './first-reading.ts';
+import type { KnownHead } from './head-files.ts';
+import { LaneLedger } from './lane-ledger.ts';
 import { SqliteLanes } from './sqlite-lanes.ts';
-import { HASH_CHARS, packRecords, unpack } from './sqlite-wire.ts';
+import { SqlitePages } from './sqlite-pages.ts';
+import { unpack } from './sqlite-wire.ts';
 import type { PackedPage, PackedRecords, ScanRange } from './sqlite-wire.ts';
 
 interface LaneHead {
@@ -21,9 +24,6 @@ interface LaneHead {
 
 /** Beyond that the heads are forgotten, and read again when they are needed. About 300 bytes each. */
 const HEADS_MAX = 50_000;
-/** A page ends at the first of the two: it is decoded in one go on the event loop. */
-const PAGE_ENTRIES_MAX = 1_000;
-const PAGE_CHARS_MAX = 4 * 1024 * 1024;
 
 export interface Committed {
   /** So many batches, the oldest first, are durable. */
@@ -36,44 +36,63 @@ class Misfit extends Error {
   override readonly name = 'Misfit';
 }
 
-/** offset, lane_id, lane_seq, at, version, kind, meta, content, hash, fingerprint or '' */
-type Row = [number, number, number, number, number, EntryKind, string, string, string, string];
-
-// Binary values cost more to hand over than all the rest: SQLite turns them from and to hex faster than JavaScript can.
-const COLUMNS = `"offset", lane_id, lane_seq, at, version, kind, meta, content, lower(hex(hash)), lower(hex(fingerprint)) FROM entries`;
-
 export class SqliteEntries {
   readonly #database: Database;
   readonly #lanes: SqliteLanes;
   readonly #begin: Statement;
   readonly #commit: Statement;
   readonly #insert: Statement;
-  readonly #newest: Statement<[], number>;
+  readonly #newest: Statement<[], [number, string]>;
   readonly #place: Statement<[number], [number, string]>;
-  readonly #row: Statement<[number], Row>;
-  readonly #rows: Statement<[number, number], Row>;
+  readonly #pages: SqlitePages;
+  readonly #ledger: LaneLedger;
+  readonly #head: KnownHead | undefined;
   readonly #heads = new Map<string, LaneHead>();
+  /** What the open transaction adds to the ledger. */
+  #added: Parameters<LaneLedger['take']>[] = [];
+  /** Done with, when `false`. */
+  #reading: FirstReading | undefined | false;
   #offset: number;
+  #hash: string;
 
-  /** @throws when the tables are not as they should be. */
-  constructor(database: Database) {
+  /**
+   * @param ledger of the connection before this one, if there was one.
+   * @throws when the tables are not as they should be.
+   */
+  constructor(database: Database, head?: KnownHead, ledger = new LaneLedger()) {
     this.#database = database;
+    this.#head = head;
+    this.#ledger = ledger;
     this.#lanes = new SqliteLanes(database);
     this.#begin = database.prepare('BEGIN IMMEDIATE');
     this.#commit = database.prepare('COMMIT');
     this.#insert = database.prepare('INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, unhex(?), NULL)');
-    this.#newest = database.prepare<[], number>('SELECT coalesce(max("offset"), 0) FROM entries').pluck();
+    const newest = 'SELECT "offset", lower(hex(hash)) FROM entries ORDER BY "offset" DESC LIMIT 1';
+    this.#newest = database.prepare<[], [number, string]>(newest).raw();
     const place = 'SELECT lane_seq, lower(hex(hash)) FROM entries WHERE "offset" = ?';
     this.#place = database.prepare<[number], [number, string]>(place).raw();
-    this.#row = database.prepare<[number], Row>(`SELECT ${COLUMNS} WHERE "offset" = ?`).raw();
-    const rows = `SELECT ${COLUMNS} WHERE "offset" > ? ORDER BY "offset" LIMIT ?`;
-    this.#rows = database.prepare<[number, number], Row>(rows).raw();
-    this.#offset = this.#newestOffset();
+    this.#pages = new SqlitePages(database, this.#lanes);
+    [this.#offset, this.#hash] = this.#end();
   }
 
   /** Offset of the newest entry; 0 when there is none. */
   get offset(): number {
     return this.#offset;
+  }
+
+  /** Of the newest entry, in hex; empty when there is none. */
+  get hash(): string {
+    return this.#hash;
+  }
+
+  get ledger(): LaneLedger {
+    return this.#ledger;
+  }
+
+  /** What a head file is to say. The ends of all lanes cost too much for any time but a stop. */
+  known(withLanes = false): KnownHead {
+    const totals = this.#ledger.offset === this.#offset ? this.#ledger.totals(withLanes) : undefined;
+    return { offset: this.#offset, hash: this.#hash, digest: totals?.digest ?? null, lanes: totals?.lanes ?? null };
   }
 
   /** All in one transaction with one sync. Those in front of one that does not fit are committed without it. */
@@ -87,6 +106,8 @@ export class SqliteEntries {
       }
       this.#lanes.writeIfDue();
       this.#commit.run();
+      for (const added of this.#added) this.#ledger.take(...added);
+      this.#added = [];
       return { batches: batches.length };
     } catch (error) {
       this.#rollBack();
@@ -98,20 +119,22 @@ export class SqliteEntries {
     }
   }
 
-  /** A page may end before `limit`; only an empty one is the end. */
-  page({ after, limit, lane }: ScanRange): PackedPage {
-    const records: EntryRecord[] = [];
-    const count = Math.min(limit, PAGE_ENTRIES_MAX);
-    let hashes = '';
-    let chars = 0;
-    for (const row of lane === undefined ? this.#rows.iterate(after, count) : this.#rowsOf(lane, after, count)) {
-      const [offset, laneId, laneSeq, at, version, kind, meta, content, hash, print] = row;
-      records.push({ version, offset, lane: lane ?? this.#lanes.nameOf(laneId), laneSeq, at, kind, meta, content });
-      hashes += hash + print.padEnd(HASH_CHARS);
-      chars += meta.length + content.length;
-      if (chars > PAGE_CHARS_MAX) break;
+  /**
+   * A page may end before `limit`; only an empty one is the end.
+   *
+   * @throws JournalDamage
+   */
+  page(range: ScanRange): PackedPage {
+    const reading = this.#readingFrom(range);
+    try {
+      const page = this.#pages.page(range, this.#offset, reading);
+      if (reading?.offset === this.#offset) this.#endReading(reading);
+      return page;
+    } catch (error) {
+      // Who asks again begins again.
+      if (reading !== undefined) this.#reading = undefined;
+      throw error;
     }
-    return { ...packRecords(records), hashes };
   }
 
   /** laneSeq of the lane's newest entry; 0 when there is none. */
@@ -147,6 +170,8 @@ export class SqliteEntries {
     const { at, version, kind, meta, content } = record;
     this.#insert.run(offset, head.id, laneSeq, at, version, kind, meta, content, hash);
     this.#offset = offset;
+    this.#hash = hash;
+    this.#added.push([offset, head.id, laneSeq, hash]);
     this.#lanes.place(head.id, offset);
     this.#remember(lane, { id: head.id, laneSeq, hash });
   }
@@ -173,24 +198,27 @@ export class SqliteEntries {
     this.#heads.set(lane, head);
   }
 
-  *#rowsOf(lane: string, after: number, count: number): Generator<Row> {
-    const id = this.#lanes.idOf(lane);
-    if (id === undefined) return;
-    for (const offset of this.#lanes.offsets(id, after, count)) {
-      const row = this.#row.get(offset);
-      if (row === undefined) throw new Error(`offset ${offset} is missing in lane ${lane}`);
-      yield row;
-    }
+  /** The reading that `range` begins or goes on with. */
+  #readingFrom({ after, lane }: ScanRange): FirstReading | undefined {
+    if (this.#reading === false || lane !== undefined) return undefined;
+    if (after === 0) this.#reading = new FirstReading(this.#ledger, this.#head);
+    return this.#reading?.offset === after ? this.#reading : undefined;
+  }
+
+  #endReading({ places }: FirstReading): void {
+    this.#reading = false;
+    this.#lanes.mustFit(places);
   }
 
   #rollBack(): void {
     if (this.#database.inTransaction) this.#database.exec('ROLLBACK');
     this.#heads.clear();
+    this.#added = [];
     this.#lanes.reload();
-    this.#offset = this.#newestOffset();
+    [this.#offset, this.#hash] = this.#end();
   }
 
-  #newestOffset(): number {
-    return this.#newest.get() ?? 0;
+  #end(): [number, string] {
+    return this.#newest.get() ?? [0, ''];
   }
 }

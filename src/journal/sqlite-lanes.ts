@@ -12,7 +12,33 @@ const UNWRITTEN_MAX = 4_096;
 /** Names beyond that are forgotten, and read again when they are needed. */
 const NAMES_MAX = 50_000;
 
+/** Sums over places that differ as soon as one is missing, is there twice, or is another one. */
+export class PlaceSums {
+  static readonly SQL = `count(*), coalesce(sum("offset"), 0), coalesce(sum(lane_id), 0),
+    coalesce(sum(("offset" * 31 + lane_id * 17) % 65521 * (lane_id % 8191 + 1)), 0)`;
+  #count = 0;
+  #offsets = 0;
+  #lanes = 0;
+  #pairs = 0;
+
+  add(laneId: number, offset: number, sign = 1): void {
+    this.#count += sign;
+    this.#offsets += sign * offset;
+    this.#lanes += sign * laneId;
+    this.#pairs += sign * (((offset * 31 + laneId * 17) % 65_521) * ((laneId % 8_191) + 1));
+  }
+
+  remove(laneId: number, offset: number): void {
+    this.add(laneId, offset, -1);
+  }
+
+  equal(row: readonly number[] | undefined): boolean {
+    return [this.#count, this.#offsets, this.#lanes, this.#pairs].every((sum, index) => sum === row?.[index]);
+  }
+}
+
 export class SqliteLanes {
+  readonly #database: Database;
   readonly #insertLane: Statement;
   readonly #selectId: Statement<[string], number>;
   readonly #selectName: Statement<[number], string>;
@@ -29,6 +55,7 @@ export class SqliteLanes {
   #writtenTo = 0;
 
   constructor(database: Database) {
+    this.#database = database;
     this.#insertLane = database.prepare('INSERT INTO lanes (name) VALUES (?)');
     this.#selectId = database.prepare<[string], number>('SELECT id FROM lanes WHERE name = ?').pluck();
     this.#selectName = database.prepare<[number], string>('SELECT name FROM lanes WHERE id = ?').pluck();
@@ -92,6 +119,23 @@ export class SqliteLanes {
     const found = this.#selectOffsets.all(id, after, limit);
     const newer = this.#unwritten.get(id)?.filter((offset) => offset > after) ?? [];
     return [...found, ...newer.slice(0, limit - found.length)];
+  }
+
+  /**
+   * The places that are written are those of `entries`, which are all there are, or written anew: they say nothing that the
+   * entries do not say.
+   *
+   * @throws what SQLite finds wrong with them.
+   */
+  mustFit(entries: PlaceSums): void {
+    for (const [id, offsets] of this.#unwritten) for (const offset of offsets) entries.remove(id, offset);
+    const found = this.#database.prepare<[], number[]>(`SELECT ${PlaceSums.SQL} FROM places`).raw().get();
+    if (entries.equal(found)) return;
+    this.#database.transaction(() => {
+      this.#database.exec('DELETE FROM places');
+      this.#write.run(0);
+    })();
+    this.reload();
   }
 
   /** Forgets what it remembers, and finds out again: a transaction was taken back. */

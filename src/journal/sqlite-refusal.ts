@@ -1,8 +1,10 @@
 /** Why a journal cannot be opened: one line for people that names the file and what to do. Pure. */
 import { JournalRefused } from '../../actors/ports.ts';
+import { JournalDamage } from './damage.ts';
 
 const ELSEWHERE = 'choose another directory with --data-dir';
 const FROM_BACKUP = `restore it from a backup, or ${ELSEWHERE}`;
+const FROM_WHAT_IS_LEFT = `restore it from a backup, or go on with what is left as docs/DURABILITY.md tells, or ${ELSEWHERE}`;
 
 export const refusals = {
   inUse: (dir: string) => `${dir} is in use by another server: stop that one, or ${ELSEWHERE}`,
@@ -15,7 +17,7 @@ export const refusals = {
   unusable: (path: string, why: string) =>
     `${path} cannot be read or written (${why}): look after the disk and the room on it, or ${ELSEWHERE}`,
   noDatabase: (path: string) => `${path} is not an SQLite database: ${FROM_BACKUP}`,
-  damaged: (path: string, how: string) => `${path} is damaged (${how}): ${FROM_BACKUP}`,
+  damaged: (path: string, how: string) => `${path} is damaged (${how}): ${FROM_WHAT_IS_LEFT}`,
   foreignDatabase: (path: string) => `${path} is the database of another program: ${ELSEWHERE}`,
   newer: (path: string, found: number, known: number) =>
     `${path} was written by a newer troupe (its form is ${found}, this one knows ${known}): upgrade troupe, or ${ELSEWHERE}`,
@@ -28,8 +30,14 @@ export const refusals = {
 /** Turns whatever the file system or SQLite threw at `path` into a refusal. */
 export function refusalOf(path: string, error: unknown): JournalRefused {
   if (error instanceof JournalRefused) return error;
+  if (error instanceof JournalDamage) return new JournalRefused(refusals.damaged(path, oneLine(error.message)));
   const { code = '', message = String(error) } = error as { code?: string; message?: string };
-  return new JournalRefused(textFor(path, code, message), { cause: error });
+  return new JournalRefused(textFor(path, code, oneLine(message)), { cause: error });
+}
+
+/** SQLite shows what it could not read, and a damaged text may hold anything. */
+export function oneLine(text: string): string {
+  return text.replaceAll(/\s+/g, ' ').replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, '\ufffd');
 }
 
 function textFor(path: string, code: string, message: string): string {

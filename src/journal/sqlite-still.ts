@@ -9,6 +9,9 @@ import { closeSync, constants, copyFileSync, mkdtempSync, openSync, readSync, rm
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
+import { pageBytesOf } from './sqlite-file.ts';
+import { readWal } from './wal.ts';
+import type { WalFlaw } from './wal.ts';
 
 const COPY_FILE = 'journal.db';
 const TRIES_MAX = 3;
@@ -20,6 +23,8 @@ export interface StillJournal {
   readonly database: Database.Database;
   /** False: it was copied while nobody wrote. */
   readonly inPlace: boolean;
+  /** What is wrong with the log. Of one that is being written to nobody can tell. */
+  readonly flaw: WalFlaw | undefined;
   close(): void;
 }
 
@@ -29,15 +34,17 @@ export function openStill(path: string): StillJournal {
     const folder = mkdtempSync(join(tmpdir(), 'troupe-verify-'));
     try {
       if (!copyStill(path, join(folder, COPY_FILE))) continue;
-      const database = openForReading(join(folder, COPY_FILE));
-      return { database, inPlace: false, close: () => database.close() };
+      const copy = join(folder, COPY_FILE);
+      const flaw = readWal(`${copy}-wal`, pageBytesOf(copy))?.flaw;
+      const database = openForReading(copy);
+      return { database, inPlace: false, flaw, close: () => database.close() };
     } finally {
       // What is open stays readable, and nothing is left behind however this process ends.
       rmSync(folder, { recursive: true, force: true });
     }
   }
   const database = openForReading(path);
-  return { database, inPlace: true, close: () => database.close() };
+  return { database, inPlace: true, flaw: undefined, close: () => database.close() };
 }
 
 function openForReading(path: string): Database.Database {

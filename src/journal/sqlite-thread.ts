@@ -143,7 +143,7 @@ export class JournalThread {
         this.#questionOf(message.id)?.resolve(message as never);
         break;
       case 'unread':
-        this.#questionOf(message.id)?.reject(new (message.refused ? JournalRefused : Error)(message.message));
+        this.#questionOf(message.id)?.reject(new JournalRefused(message.message));
         break;
       default:
         message satisfies never;

@@ -7,7 +7,11 @@ import { join, resolve } from 'node:path';
 import type { Database } from 'better-sqlite3';
 import type { EntryKind, JournalReport } from '../../actors/entry.ts';
 import { JournalRefused } from '../../actors/ports.ts';
+import { readHeadFiles } from './head-files.ts';
+import type { KnownEnds, KnownHead } from './head-files.ts';
+import { LaneLedger } from './lane-ledger.ts';
 import { mustBeInForm } from './sqlite-file.ts';
+import { lossOf } from './sqlite-inspection.ts';
 import { refusalOf, refusals } from './sqlite-refusal.ts';
 import { openStill } from './sqlite-still.ts';
 import { Verification } from './verify.ts';
@@ -35,10 +39,17 @@ export function verifyDirectory(dataDir: string, options: DirectoryVerifyOptions
   const verification = new Verification(options);
   try {
     if (statSync(journal, { throwIfNoEntry: false }) === undefined) throw new JournalRefused(refusals.noJournal(dir));
+    // Before the journal is looked at: a server that writes meanwhile is then further than they say, and never behind.
+    const known = readHeadFiles(dir);
     const still = openStill(journal);
     try {
       mustBeInForm(journal, still.database);
-      readAll(still.database, verification, options.onProgress);
+      const ledger = new KnownLedger(known, verification);
+      readAll(still.database, verification, ledger, options.onProgress);
+      const loss = lossOf(still.database, known, still.flaw);
+      if (loss !== undefined)
+        verification.report({ offset: loss.offset }, `${loss.inLog ? 'journal.db-wal ' : ''}${loss.text}`);
+      else ledger.tell();
     } finally {
       still.close();
     }
@@ -56,6 +67,7 @@ function isDamage(error: unknown): error is Error {
 function readAll(
   database: Database,
   verification: Verification,
+  ledger: KnownLedger,
   onProgress: DirectoryVerifyOptions['onProgress'],
 ): void {
   for (const text of quickCheck(database)) verification.report({ offset: 0 }, text);
@@ -78,13 +90,49 @@ function readAll(
       continue;
     }
     if (page.length === 0) break;
-    for (const row of page) verification.take(row);
+    for (const row of page) {
+      verification.take(row);
+      ledger.take(row);
+    }
     limit = Math.min(PAGE_ENTRIES, limit * 2);
     unreadable = 0;
     after = Math.max(after + 1, verification.offset);
     onProgress?.(verification.entries, last);
   }
   for (const { offset, text } of indexFindings(database)) verification.report({ offset }, text);
+}
+
+interface NumberedRecord extends StoredRecord {
+  readonly laneId: number;
+}
+
+/** Compares with what a head file knows of the lanes, when the reading comes by there. */
+class KnownLedger {
+  readonly #head: KnownHead | undefined;
+  readonly #verification: Verification;
+  readonly #ledger = new LaneLedger();
+  #problem: Error | undefined;
+
+  constructor({ head }: KnownEnds, verification: Verification) {
+    this.#head = head;
+    this.#verification = verification;
+  }
+
+  take({ record: { offset, laneSeq }, laneId, hash }: NumberedRecord): void {
+    this.#ledger.take(offset, laneId, laneSeq, hash);
+    if (offset !== this.#head?.offset || this.#ledger.offset !== offset) return;
+    try {
+      this.#ledger.mustEqual(this.#head);
+    } catch (error) {
+      this.#problem = error as Error;
+    }
+  }
+
+  /** Only what no other finding has told. */
+  tell(): void {
+    if (this.#problem === undefined || this.#verification.problemCount > 0) return;
+    this.#verification.report({ offset: this.#ledger.offset }, this.#problem.message);
+  }
 }
 
 /** SQLite's own look at its pages. */
@@ -113,12 +161,12 @@ class Rows {
   }
 
   /** Each page is a transaction of its own: beside a server it holds nothing up. */
-  page(after: number, limit: number, last: number): StoredRecord[] | Error {
+  page(after: number, limit: number, last: number): NumberedRecord[] | Error {
     try {
       return this.#select.all(after, last, limit).map((row) => {
         const [offset, name, laneId, laneSeq, at, version, kind, meta, content, hash] = row;
         const lane = name ?? `lane ${laneId}, which is not listed`;
-        return { record: { version, offset, lane, laneSeq, at, kind, meta, content }, hash };
+        return { record: { version, offset, lane, laneSeq, at, kind, meta, content }, hash, laneId };
       });
     } catch (error) {
       if (isDamage(error)) return error;

@@ -48,8 +48,8 @@ export type FromWorker =
   | (PackedPage & { readonly type: 'page'; readonly id: number })
   | { readonly type: 'head'; readonly id: number; readonly laneSeq: number }
   | { readonly type: 'reopened'; readonly id: number; readonly offset: number }
-  /** The question has no answer. `refused`: the text is one for people, with the file and the remedy. */
-  | { readonly type: 'unread'; readonly id: number; readonly message: string; readonly refused: boolean };
+  /** The question has no answer: a line for people, with the file and the remedy. */
+  | { readonly type: 'unread'; readonly id: number; readonly message: string };
 
 export const HASH_CHARS = 64;
 
@@ -68,6 +68,11 @@ const KIND_NUMBER: Readonly<Record<EntryKind, number>> = {
   'server.stopped': 8,
 };
 const KINDS = Object.keys(KIND_NUMBER) as readonly EntryKind[];
+
+/** False for an entry of a later version: it could not be sent. */
+export function isKind(kind: string): boolean {
+  return Object.hasOwn(KIND_NUMBER, kind);
+}
 
 /** Encodes on the way: no record object is built for an entry. */
 export function packEntries(entries: readonly Entry[]): PackedRecords {

@@ -6,11 +6,17 @@
  * event loop, so that no other server can slip in when this thread dies and another one takes its place. State: volatile.
  */
 import { statSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import type { MessagePort } from 'node:worker_threads';
 import { JournalRefused } from '../../actors/ports.ts';
+import type { Database } from 'better-sqlite3';
+import { HeadFiles } from './head-files.ts';
+import type { KnownHead } from './head-files.ts';
+import type { LaneLedger } from './lane-ledger.ts';
 import { SqliteEntries } from './sqlite-entries.ts';
 import { openJournalFile, reopenJournalFile } from './sqlite-file.ts';
+import { inspectJournal } from './sqlite-inspection.ts';
 import { refusalOf, refusals } from './sqlite-refusal.ts';
 import { packedCount } from './sqlite-wire.ts';
 import type { FromWorker, PackedRecords, ToWorker } from './sqlite-wire.ts';
@@ -19,8 +25,13 @@ import type { FromWorker, PackedRecords, ToWorker } from './sqlite-wire.ts';
 const TRANSACTION_ENTRIES_MAX = 4_096;
 const TRANSACTION_CHARS_MAX = 16 * 1024 * 1024;
 
+/** The head file is synced by itself: that often, and at a stop. */
+const HEAD_EVERY_ENTRIES = 4_096;
+
 function serve(port: MessagePort, path: string, opened: SqliteEntries): void {
   const file = inodeOf(path);
+  const headFiles = new HeadFiles(dirname(path));
+  let headOffset = opened.offset;
   let entries = opened;
   let waiting: PackedRecords[] = [];
   let waitingEntries = 0;
@@ -40,8 +51,21 @@ function serve(port: MessagePort, path: string, opened: SqliteEntries): void {
     waiting = [];
     waitingEntries = 0;
     waitingChars = 0;
-    if (batches > 0) answer(batches);
+    if (batches > 0) {
+      headFiles.acknowledge(entries);
+      answer(batches);
+      if (entries.offset - headOffset >= HEAD_EVERY_ENTRIES) writeHead();
+    }
     if (failure !== undefined) fail(`${path} cannot be written: ${failure.message}`);
+  };
+
+  const writeHead = (): void => {
+    try {
+      headFiles.write(entries.known());
+    } catch {
+      // The one before stays, and knows less. What is committed does not depend on it.
+    }
+    headOffset = entries.offset;
   };
 
   const append = (batch: PackedRecords): void => {
@@ -56,27 +80,27 @@ function serve(port: MessagePort, path: string, opened: SqliteEntries): void {
     try {
       answer(question());
     } catch (error) {
-      const message = `${path} cannot be read: ${(error as Error).message}`;
-      answer({ type: 'unread', id, message, refused: false });
+      answer({ type: 'unread', id, message: refusalOf(path, error).message });
     }
   };
 
   const reopen = (id: number): void => {
     try {
       if (inodeOf(path) !== file) throw new JournalRefused(refusals.replaced(path));
-      const next = openAgain(path, entries.offset);
+      const next = openAgain(path, entries);
       // Only now: as long as another connection is refused, this one answers questions.
       entries.abandon();
       entries = next;
       failed = false;
       answer({ type: 'reopened', id, offset: entries.offset });
     } catch (error) {
-      answer({ type: 'unread', id, message: refusalOf(path, error).message, refused: true });
+      answer({ type: 'unread', id, message: refusalOf(path, error).message });
     }
   };
 
   const close = (): void => {
     entries.close();
+    headFiles.stop(entries.known(true));
     port.close();
   };
 
@@ -120,7 +144,9 @@ function inodeOf(path: string): bigint | undefined {
 
 function open(port: MessagePort, path: string): void {
   try {
-    serve(port, path, entriesOf(path, openJournalFile(path)));
+    const isThere = statSync(path, { throwIfNoEntry: false }) !== undefined;
+    const head = isThere ? inspectJournal(path).head : undefined;
+    serve(port, path, connect(path, openJournalFile(path), head));
   } catch (error) {
     if (!(error instanceof JournalRefused)) throw error;
     port.postMessage({ type: 'refused', message: error.message } satisfies FromWorker);
@@ -129,16 +155,16 @@ function open(port: MessagePort, path: string): void {
 }
 
 /** @throws JournalRefused when less is there than the connection that failed had committed. */
-function openAgain(path: string, committed: number): SqliteEntries {
-  const entries = entriesOf(path, reopenJournalFile(path));
-  if (entries.offset >= committed) return entries;
+function openAgain(path: string, before: SqliteEntries): SqliteEntries {
+  const entries = connect(path, reopenJournalFile(path), undefined, before.ledger);
+  if (entries.offset >= before.offset) return entries;
   entries.abandon();
   throw new JournalRefused(refusals.damaged(path, `offset ${entries.offset + 1} is missing`));
 }
 
-function entriesOf(path: string, database: ReturnType<typeof openJournalFile>): SqliteEntries {
+function connect(path: string, database: Database, head?: KnownHead, ledger?: LaneLedger): SqliteEntries {
   try {
-    return new SqliteEntries(database);
+    return new SqliteEntries(database, head, ledger);
   } catch (error) {
     database.close();
     throw refusalOf(path, error);

@@ -8,11 +8,13 @@ import { join, resolve } from 'node:path';
 import type { Entry, JournalReport } from '../../actors/entry.ts';
 import { JournalRefused } from '../../actors/ports.ts';
 import type { Journal, JournalHead, StoredEntry } from '../../actors/ports.ts';
+import { JournalDamage } from './damage.ts';
 import { decode } from './entry.ts';
+import type { EntryRecord } from './entry.ts';
 import { fingerprint } from './fingerprint.ts';
 import { claimDirectory } from './sqlite-directory.ts';
 import type { DirectoryClaim } from './sqlite-directory.ts';
-import { refusals } from './sqlite-refusal.ts';
+import { refusalOf, refusals } from './sqlite-refusal.ts';
 import { JournalThread } from './sqlite-thread.ts';
 import { HASH_CHARS, lastOffset, packedCount, unpack } from './sqlite-wire.ts';
 import type { PackedPage, ScanRange } from './sqlite-wire.ts';
@@ -77,7 +79,11 @@ class SqliteJournal implements Journal {
     readonly lane?: string;
   }): Promise<StoredEntry[]> {
     const page = await this.#page({ after: range.after, limit: range.limit, lane: range.lane });
-    return storedEntries(page);
+    try {
+      return storedEntries(page);
+    } catch (error) {
+      throw refusalOf(this.location, error);
+    }
   }
 
   async head(lane: string): Promise<number> {
@@ -166,7 +172,7 @@ function storedEntries(page: PackedPage): StoredEntry[] {
     const at = index * 2 * HASH_CHARS;
     const hash = page.hashes.slice(at, at + HASH_CHARS);
     const kept = page.hashes.slice(at + HASH_CHARS, at + 2 * HASH_CHARS);
-    const entry = decode(record);
+    const entry = readable(record);
     return kept.startsWith(' ') ? fingerprinted(entry, hash) : { entry, hash, fingerprint: kept };
   });
 }
@@ -176,6 +182,14 @@ function storedRecords(page: PackedPage): StoredRecord[] {
     const at = index * 2 * HASH_CHARS;
     return { record, hash: page.hashes.slice(at, at + HASH_CHARS) };
   });
+}
+
+function readable(record: EntryRecord): Entry {
+  try {
+    return decode(record);
+  } catch (error) {
+    throw new JournalDamage(record.offset, `does not read as a ${record.kind}: ${(error as Error).message}`);
+  }
 }
 
 /** The fingerprint of a command costs more than reading its entry, and is computed for the one that asks. */

@@ -48,6 +48,10 @@ export class Verification {
     return this.#entries;
   }
 
+  get problemCount(): number {
+    return this.#count;
+  }
+
   /** Of the newest row. */
   get offset(): number {
     return this.#offset;

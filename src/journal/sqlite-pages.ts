@@ -1,0 +1,94 @@
+/**
+ * Pages of entries as they lie in the database: all of them or those of a lane, ascending.
+ *
+ * What a page shows is whole: an entry that is missing, that SQLite cannot read or that this code does not know is damage and
+ * no shorter page. State: none of its own.
+ */
+import type { Database, Statement } from 'better-sqlite3';
+import type { EntryKind } from '../../actors/entry.ts';
+import { JournalDamage } from './damage.ts';
+import { RECORD_VERSION } from './entry.ts';
+import type { EntryRecord } from './entry.ts';
+import type { FirstReading } from './first-reading.ts';
+import type { SqliteLanes } from './sqlite-lanes.ts';
+import { HASH_CHARS, isKind, packRecords } from './sqlite-wire.ts';
+import type { PackedPage, ScanRange } from './sqlite-wire.ts';
+
+/** A page ends at the first of the two: it is decoded in one go on the event loop. */
+const PAGE_ENTRIES_MAX = 1_000;
+const PAGE_CHARS_MAX = 4 * 1024 * 1024;
+
+/** offset, lane_id, lane_seq, at, version, kind, meta, content, hash, fingerprint or '' */
+type Row = [number, number, number, number, number, EntryKind, string, string, string, string];
+
+// Binary values cost more to hand over than all the rest: SQLite turns them from and to hex faster than JavaScript can.
+const COLUMNS = `"offset", lane_id, lane_seq, at, version, kind, meta, content, lower(hex(hash)), lower(hex(fingerprint)) FROM entries`;
+
+export class SqlitePages {
+  readonly #lanes: SqliteLanes;
+  readonly #row: Statement<[number], Row>;
+  readonly #rows: Statement<[number, number], Row>;
+
+  constructor(database: Database, lanes: SqliteLanes) {
+    this.#lanes = lanes;
+    this.#row = database.prepare<[number], Row>(`SELECT ${COLUMNS} WHERE "offset" = ?`).raw();
+    const rows = `SELECT ${COLUMNS} WHERE "offset" > ? ORDER BY "offset" LIMIT ?`;
+    this.#rows = database.prepare<[number, number], Row>(rows).raw();
+  }
+
+  /**
+   * A page may end before `limit`; only an empty one is the end.
+   *
+   * @param newest offset of the newest entry.
+   * @param reading told of each entry, when there is one that goes on here.
+   * @throws JournalDamage
+   */
+  page({ after, limit, lane }: ScanRange, newest: number, reading?: FirstReading): PackedPage {
+    const records: EntryRecord[] = [];
+    const count = Math.min(limit, PAGE_ENTRIES_MAX);
+    let hashes = '';
+    let chars = 0;
+    for (const row of lane === undefined ? this.#rowsFrom(after, count, newest) : this.#rowsOf(lane, after, count)) {
+      const [offset, laneId, laneSeq, at, version, kind, meta, content, hash, print] = row;
+      if (version > RECORD_VERSION || !isKind(kind)) throw new JournalDamage(offset, 'was written by a newer troupe');
+      const name = lane ?? this.#lanes.nameOf(laneId);
+      const record = { version, offset, lane: name, laneSeq, at, kind, meta, content };
+      reading?.take(record, laneId, hash);
+      records.push(record);
+      hashes += hash + print.padEnd(HASH_CHARS);
+      chars += meta.length + content.length;
+      if (chars > PAGE_CHARS_MAX) break;
+    }
+    return { ...packRecords(records), hashes };
+  }
+
+  *#rowsFrom(after: number, count: number, newest: number): Generator<Row> {
+    let next = Math.max(0, after) + 1;
+    const end = Math.min(newest, next + count - 1);
+    try {
+      for (const row of this.#rows.iterate(after, count)) {
+        if (row[0] !== next) break;
+        yield row;
+        next += 1;
+      }
+    } catch (error) {
+      // Its own words are for what it read; where that is, only the reader knows.
+      throw isOfSqlite(error) ? new JournalDamage(next, `can't be read, ${error.message}`) : error;
+    }
+    if (next <= end) throw new JournalDamage(next, 'is missing');
+  }
+
+  *#rowsOf(lane: string, after: number, count: number): Generator<Row> {
+    const id = this.#lanes.idOf(lane);
+    if (id === undefined) return;
+    for (const offset of this.#lanes.offsets(id, after, count)) {
+      const row = this.#row.get(offset);
+      if (row?.[1] !== id) throw new JournalDamage(offset, `is missing in ${lane}`);
+      yield row;
+    }
+  }
+}
+
+function isOfSqlite(error: unknown): error is Error {
+  return error instanceof Error && 'code' in error && /^SQLITE_(CORRUPT|NOTADB|ERROR)/.test(String(error.code));
+}
