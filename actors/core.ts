@@ -70,13 +70,13 @@ export class Core {
     this.runtime.writer.close();
     const { outcomes } = this.router;
     outcomes.abandon(refusal);
-    this.router.abandon();
+    const early = this.router.abandon();
     const runs = new Map<string, Frozen['run'] & object>();
     for (const { commands, run } of this.#frozen ?? []) {
       for (const command of commands) outcomes.forsake(command);
       if (run !== undefined) runs.set(run.sessionId, run);
     }
     this.runtime.host.stop(this.#actor);
-    return { commands: outcomes.survivors, runs };
+    return { commands: outcomes.survivors, runs, early };
   }
 }

@@ -10,7 +10,7 @@ import type { CoreOwner } from './core.ts';
 import { SERVER_LANE } from './entry.ts';
 import { failure } from './message.ts';
 import type { RecoverySummary } from './message.ts';
-import { Recovery } from './recovery.ts';
+import { noSurvivors, Recovery } from './recovery.ts';
 import type { Cause, Survivors } from './recovery.ts';
 import type { Shared } from './runtime.ts';
 
@@ -25,7 +25,7 @@ export class Rebuild {
   readonly #serverVersion: string;
   #core: Core;
   #recovery: Recovery;
-  #survivors: Survivors = { commands: new Map(), runs: new Map() };
+  #survivors: Survivors = noSurvivors;
   #cause: Cause | undefined;
   #boot: number | undefined;
   /** The core in use was given up, and has not been replaced. */
@@ -52,6 +52,11 @@ export class Rebuild {
     return this.#boot === undefined;
   }
 
+  /** The journal failed, and has not been opened again. */
+  get awaitsJournal(): boolean {
+    return this.#journalFailed;
+  }
+
   /** What is wrong now, for people. */
   get issues(): readonly string[] {
     if (this.#cause === undefined) return [];
@@ -70,7 +75,7 @@ export class Rebuild {
   goLive(boot: number): void {
     this.#boot = boot;
     this.#cause = undefined;
-    this.#survivors = { commands: new Map(), runs: new Map() };
+    this.#survivors = noSurvivors;
     this.#core.router.open(boot);
   }
 
@@ -144,9 +149,11 @@ export class Rebuild {
     this.#survivors = {
       commands: new Map([...this.#survivors.commands, ...given.commands]),
       runs: new Map([...this.#survivors.runs, ...given.runs]),
+      early: given.early,
     };
     this.#recovery.stop();
     this.#core = new Core(this.#shared, this.#owner);
+    this.#core.router.takeOver(given.early);
     this.#recovery = new Recovery(this.#core.runtime, this.#core.router, this.#survivors);
     this.#spent = false;
     this.#owner.replaced();

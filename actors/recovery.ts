@@ -15,7 +15,7 @@ import type { CommandAccepted, CommandFinished, CommandSettled, Entry } from './
 import { failure } from './message.ts';
 import type { CommandContract, Failure, Principal, RecoveredCommand, RecoverySummary } from './message.ts';
 import type { ParsedCommand } from './ports.ts';
-import type { Router } from './router.ts';
+import type { Early, Router } from './router.ts';
 import type { Runtime } from './runtime.ts';
 import { timeout } from './session/deadlines.ts';
 import { closingEvents } from './session/evolve.ts';
@@ -38,6 +38,8 @@ export interface Survivors {
   readonly commands: ReadonlyMap<number, Command>;
   /** Engines that have not let go of an ended turn, by session. */
   readonly runs: ReadonlyMap<string, TurnRun>;
+  /** Commands that came when it was no longer there. */
+  readonly early: readonly Early[];
 }
 
 /** Why the journal is read again although the process goes on. */
@@ -46,7 +48,7 @@ export interface Cause {
   readonly error: string;
 }
 
-const nobody: Survivors = { commands: new Map(), runs: new Map() };
+export const noSurvivors: Survivors = { commands: new Map(), runs: new Map(), early: [] };
 
 /** Whoever sent a command of an earlier boot was authorized then. */
 const EVERY_SCOPE = ['observe', 'drive', 'approve', 'exec', 'operate'] as const;
@@ -70,7 +72,7 @@ export class Recovery {
   #opened = false;
   #classifying = false;
 
-  constructor(runtime: Runtime, router: Router, survivors: Survivors = nobody) {
+  constructor(runtime: Runtime, router: Router, survivors: Survivors = noSurvivors) {
     this.#runtime = runtime;
     this.#router = router;
     this.#survivors = survivors;

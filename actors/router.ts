@@ -34,6 +34,12 @@ export type RouterEvent =
       readonly stored: StoredCommand | undefined;
     };
 
+/** A command that waits for the router to know what the journal holds. */
+export interface Early {
+  readonly parsed: ParsedCommand;
+  readonly connection: Connection;
+}
+
 /** A settled command as the journal holds it. */
 interface StoredCommand {
   readonly fingerprint: string | undefined;
@@ -68,7 +74,9 @@ export class Router implements MailboxOwner {
   #depth = 0;
   #phase: Phase = 'unread';
   /** Commands that came before the journal was read again, in order. */
-  #early: { readonly parsed: ParsedCommand; readonly connection: Connection }[] = [];
+  #early: Early[] = [];
+  /** Admitted, and in no mailbox yet. */
+  #handling: Command | undefined;
   /** Outcomes that are being looked up for somebody; each gives up when it is called. */
   readonly #loads = new Set<() => void>();
   #onQuiet: (() => void) | undefined;
@@ -112,19 +120,21 @@ export class Router implements MailboxOwner {
 
   /** Nothing acts any more: turns are told to stop, timers are off. What was recorded may still become durable. */
   freeze(): Frozen[] {
+    this.#phase = 'unread';
     const mailboxes = [this.#server, ...this.#releasing.values(), ...this.#mailboxes.values()];
     return mailboxes.map((mailbox) => mailbox.freeze());
   }
 
-  /** Gives up the commands that wait for something else than an outcome of their own. */
-  abandon(): void {
+  /** Gives up the commands that wait for something else than an outcome of their own. What came too late is handed over. */
+  abandon(): readonly Early[] {
     for (const giveUp of this.#loads) giveUp();
-    const early = this.#early;
-    this.#early = [];
-    for (const { parsed, connection } of early) {
-      if (parsed.contract.lane !== 'control') connection.pending -= 1;
-      this.outcomes.refuse(connection, parsed, unavailable(), false);
-    }
+    if (this.#handling !== undefined) this.outcomes.forsake(this.#handling);
+    return this.#early;
+  }
+
+  /** What came to the router before this one. */
+  takeOver(early: readonly Early[]): void {
+    this.#early = [...early];
   }
 
   /** From now on new commands are refused; `onQuiet` is called once no turn runs and nothing waits. */
@@ -149,6 +159,7 @@ export class Router implements MailboxOwner {
       else this.#loaded(event);
     } catch (error) {
       this.#runtime.crashed(error);
+      if (this.#handling === undefined) this.outcomes.refuse(event.connection, event.parsed, unavailable(), false);
     }
     this.#depth -= 1;
     this.#settleResolved();
@@ -382,13 +393,15 @@ export class Router implements MailboxOwner {
       clock.now(),
     );
     if (command.countsAsPending) connection.pending += 1;
+    this.#handling = command;
     deduplication.register(names, command);
     this.#runtime.onCommandStep?.(command, 'command.admitted');
     if (frame.dependsOn !== undefined && frame.dependsOn.length > 0) {
       tie(deduplication, command, frame.dependsOn, () => this.#resolve(command));
     }
-    if (atServer) this.#server.admit(command);
-    else this.mailbox(sessionId ?? '').admit(command);
+    const mailbox = atServer ? this.#server : this.mailbox(sessionId ?? '');
+    this.#handling = undefined;
+    mailbox.admit(command);
   }
 
   /** What can't be admitted while the journal can't be written is answered here. */
@@ -445,7 +458,8 @@ export class Router implements MailboxOwner {
 /** The router as an actor: every command envelope is an event of it, visible to inspectors. */
 export const routerLogic = fromTransition<Router, RouterEvent, never, Router>(
   (router, event) => {
-    router.handle(event);
+    // XState tells it of its stop as well.
+    if (event.type === 'command.received' || event.type === 'outcome.loaded') router.handle(event);
     return router;
   },
   ({ input }) => input,
