@@ -27,15 +27,15 @@ export interface ChildSpec {
 }
 
 /**
- * A journal that stays unavailable for hours must not end the process: the root's back-off doubles up to its maximum, which
- * keeps its restarts within a period below `restartsMax`; only children that fail while they run can exceed it.
+ * The root's back-off doubles up to its maximum, and still a child in which a defect shows again and again exceeds its
+ * intensity within half a minute: then the process ends. A journal that can't be written is an outage, which may last for hours.
  */
 export const supervisionTree = {
   id: 'root',
   machine: 'supervision',
   restart: 'permanent',
   state: 'volatile',
-  supervises: { strategy: 'restForOne', restartsMax: 20, periodMs: 60_000, backOffMs: 100, backOffMaxMs: 5000 },
+  supervises: { strategy: 'restForOne', restartsMax: 10, periodMs: 60_000, backOffMs: 100, backOffMaxMs: 5000 },
   children: [
     { id: 'journal', machine: 'journal', restart: 'permanent', state: 'durable' },
     {

@@ -47,8 +47,12 @@ export class Supervisor {
 
   /** `child`: its id, or for one of many (`session:ID`) the id of the actor. */
   failed(child: string): void {
-    const index = Math.max(0, this.#children.indexOf(child));
-    this.#tell({ type: 'child.failed', child, index, at: this.#clock.now() });
+    this.#fail(child, false);
+  }
+
+  /** It can't do its work for a reason outside: it is restarted until it can. */
+  unavailable(child: string): void {
+    this.#fail(child, true);
   }
 
   /** What it restarted runs again. */
@@ -65,6 +69,11 @@ export class Supervisor {
   stop(): void {
     this.#tell({ type: 'supervisor.stopped' });
     this.#host.stop(this.#actor);
+  }
+
+  #fail(child: string, isOutage: boolean): void {
+    const index = Math.max(0, this.#children.indexOf(child));
+    this.#tell({ type: 'child.failed', child, index, at: this.#clock.now(), isOutage });
   }
 
   #tell(event: SupervisionEvent): void {

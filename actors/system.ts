@@ -221,8 +221,10 @@ class RunningSystem implements System, RebuildOwner {
   }
 
   journalFailed(core: Core, error: Error): void {
-    if (core !== this.#rebuild.core || this.#rebuild.recovers) return;
+    if (core !== this.#rebuild.core) return;
     this.#journal.send({ type: 'journal.failed' });
+    // The try that met this fails with it, and is repeated.
+    if (this.#rebuild.recovers) return;
     this.#failed({ child: 'journal', error: error.message });
   }
 
@@ -247,7 +249,7 @@ class RunningSystem implements System, RebuildOwner {
     const state = this.#server.getSnapshot();
     if (state.matches('ready') || state.matches('rebuilding')) {
       this.#tell({ type: 'core.failed' });
-      this.#root.failed(cause.child);
+      this.#rootHears(cause.child);
       return;
     }
     // In the middle of a stop there is nothing to restart for: what is durable is recovered at the next start.
@@ -282,8 +284,13 @@ class RunningSystem implements System, RebuildOwner {
     } catch (error) {
       const text = error instanceof Error ? error.message : String(error);
       this.#shared.telemetry.observe({ level: 'warn', message: 'a restart failed', child, error: text });
-      this.#root.failed(child);
+      this.#rootHears(child);
     }
+  }
+
+  #rootHears(child: string): void {
+    if (this.#rebuild.awaitsJournal) this.#root.unavailable(child);
+    else this.#root.failed(child);
   }
 
   #goLive(recovery: RecoverySummary): void {

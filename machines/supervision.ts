@@ -2,14 +2,15 @@
  * The policy of a supervisor: restart what failed, wait longer each time, give up when it fails too often within a period.
  *
  * A supervisor whose children depend on each other (`restForOne`) restarts from the earliest that failed on, one restart at a
- * time; one whose children are independent (`oneForOne`) restarts each at once, by itself. Time comes in with the events.
+ * time; one whose children are independent (`oneForOne`) restarts each at once, by itself. Time comes in with the events. An
+ * outage, whose reason lies outside, is waited for like any other failure and never given up: nothing above could mend it.
  * Kind of state: volatile.
  */
 import { assign, setup } from 'xstate';
 import { effect, MICROSTEPS_MAX } from './effect.ts';
 
 interface Intensity {
-  /** Restarts within the period that are still tried. */
+  /** Failures within the period that are still answered by a restart; outages are not counted. */
   readonly restartsMax: number;
   readonly periodMs: number;
 }
@@ -27,18 +28,23 @@ interface RestForOne extends Intensity {
 
 export type SupervisionInput = OneForOne | RestForOne;
 
+interface Failure {
+  readonly at: number;
+  readonly isOutage: boolean;
+}
+
 export interface SupervisionContext {
   readonly policy: SupervisionInput;
-  /** Times of the failures within the period that were or are being restarted, oldest first; at most `restartsMax`. */
-  readonly failures: readonly number[];
+  /** Those within the period that were or are being restarted, oldest first; the back-off bounds how many outages there are. */
+  readonly failures: readonly Failure[];
   /** Position of the child to restart from. */
   readonly from: number;
   readonly child: string;
 }
 
 export type SupervisionEvent =
-  /** `index`: the child's position in the order of the start. */
-  | { type: 'child.failed'; child: string; index: number; at: number }
+  /** `index`: the child's position in the order of the start. `isOutage`: it can't do its work for a reason outside. */
+  | { type: 'child.failed'; child: string; index: number; at: number; isOutage: boolean }
   | { type: 'children.started' }
   | { type: 'supervisor.stopped' };
 
@@ -58,13 +64,16 @@ export const supervisionMachine = setup({
     },
   },
   guards: {
-    failsTooOften: ({ context: { policy, failures } }, { at }: { at: number }) =>
-      within(failures, at, policy.periodMs).length >= policy.restartsMax,
+    failsTooOften: ({ context: { policy, failures } }, { at, isOutage }: Failure) =>
+      !isOutage && within(failures, at, policy.periodMs).filter((one) => !one.isOutage).length >= policy.restartsMax,
     restartsOneByOne: ({ context: { policy } }) => policy.strategy === 'oneForOne',
   },
   actions: {
     count: assign({
-      failures: ({ context }, { at }: Failed) => [...within(context.failures, at, context.policy.periodMs), at],
+      failures: ({ context }, { at, isOutage }: Failed) => [
+        ...within(context.failures, at, context.policy.periodMs),
+        { at, isOutage },
+      ],
     }),
     reachBack: assign({
       from: ({ context }, { index }: Failed) => Math.min(context.from, index),
@@ -89,7 +98,7 @@ export const supervisionMachine = setup({
       on: {
         'child.failed': [
           {
-            guard: { type: 'failsTooOften', params: ({ event }) => ({ at: event.at }) },
+            guard: { type: 'failsTooOften', params: ({ event }) => event },
             target: 'escalated',
             actions: { type: 'reachBack', params: ({ event }) => event },
           },
@@ -128,7 +137,7 @@ export const supervisionMachine = setup({
         'children.started': { target: 'running', actions: 'forgetChild' },
         'child.failed': [
           {
-            guard: { type: 'failsTooOften', params: ({ event }) => ({ at: event.at }) },
+            guard: { type: 'failsTooOften', params: ({ event }) => event },
             target: 'escalated',
             actions: { type: 'reachBack', params: ({ event }) => event },
           },
@@ -152,7 +161,7 @@ export const supervisionMachine = setup({
   },
 });
 
-/** The times that are no older than a period, as OTP counts them. */
-function within(times: readonly number[], at: number, periodMs: number): number[] {
-  return times.filter((time) => time >= at - periodMs);
+/** Those that are no older than a period, as OTP counts them. */
+function within(failures: readonly Failure[], at: number, periodMs: number): Failure[] {
+  return failures.filter((failure) => failure.at >= at - periodMs);
 }

@@ -5,10 +5,12 @@ import {
   commandMachine,
   connectionMachine,
   heartbeatMachine,
+  journalMachine,
   laneMachine,
   recoveryMachine,
   serverMachine,
   sessionMachine,
+  supervisionMachine,
   turnMachine,
 } from '../../machines/index.ts';
 import { modelOf } from './model.ts';
@@ -48,6 +50,10 @@ const heartbeat = modelOf(heartbeatMachine, {
   project: ({ progress }) => ({ progress }),
 });
 
+const journal = modelOf(journalMachine, {
+  events: [{ type: 'journal.opened' }, { type: 'journal.failed' }, { type: 'journal.closed' }],
+});
+
 /** One command fills the smallest lane, two leave no state in between unvisited, three leave room on both sides. */
 const lane = modelOf(laneMachine, {
   inputs: [{ depthMax: 1 }, { depthMax: 2 }, { depthMax: 3 }],
@@ -84,6 +90,8 @@ const server = modelOf(serverMachine, {
     { type: 'work.ended' },
     { type: 'journal.closed' },
     { type: 'journal.failed' },
+    { type: 'core.failed' },
+    { type: 'restarts.exhausted' },
   ],
 });
 
@@ -103,6 +111,25 @@ const session = modelOf(sessionMachine, {
   ],
 });
 
+/** The first child and a later one, at one time: how old a failure is decides by arithmetic, which has tests of its own. */
+const supervision = modelOf(supervisionMachine, {
+  inputs: [
+    { strategy: 'oneForOne', restartsMax: 1, periodMs: 1_000 },
+    { strategy: 'restForOne', restartsMax: 2, periodMs: 1_000, backOffMs: 100, backOffMaxMs: 5_000 },
+  ],
+  events: [
+    { type: 'child.failed', child: 'first', index: 0, at: 0, isOutage: false },
+    { type: 'child.failed', child: 'later', index: 2, at: 0, isOutage: false },
+    { type: 'child.failed', child: 'first', index: 0, at: 0, isOutage: true },
+    { type: 'children.started' },
+    { type: 'supervisor.stopped' },
+  ],
+  project: ({ failures, from, child }) => {
+    const counted = failures.filter(({ isOutage }) => !isOutage).length;
+    return { counted, outages: failures.length > counted, from, child };
+  },
+});
+
 const turn = modelOf(turnMachine, {
   inputs: [{ commandId: 'c-1', attempt: 1 }],
   events: [
@@ -119,9 +146,11 @@ export const models: Readonly<Record<string, MachineModel>> = {
   command,
   connection,
   heartbeat,
+  journal,
   lane,
   recovery,
   server,
   session,
+  supervision,
   turn,
 };

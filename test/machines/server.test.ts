@@ -5,8 +5,8 @@ import { describeChart, intentsOf, isIn } from './chart-suite.ts';
 const SHUTDOWN = ['announceShutdown', 'endWork', 'closeConnections'];
 
 describeChart('server', {
-  states: 8,
-  transitions: 13,
+  states: 9,
+  transitions: 16,
   promise(steps) {
     const intents = intentsOf(steps);
     const shutdown = intents.filter((name) => SHUTDOWN.includes(name));
@@ -18,6 +18,9 @@ describeChart('server', {
     if (intents.includes('greetConnections')) expect(intents.indexOf('greetConnections')).toBe(0);
     if (shutdown.length > 0) expect(shutdown[0], 'clients hear of it before anything ends').toBe('announceShutdown');
 
+    const rebuilt = steps.findIndex((step) => isIn(step, 'rebuilding'));
+    if (rebuilt >= 0) expect(intents.slice(1), 'clients are greeted once: they stay').not.toContain('greetConnections');
+
     const draining = steps.findIndex((step) => isIn(step, 'draining'));
     for (const [index, step] of steps.entries()) {
       const admits = step.snapshot.hasTag('admitting');
@@ -26,6 +29,8 @@ describeChart('server', {
     }
     const last = steps.at(-1)!;
     if (isIn(last, 'stopped')) expect(intents.at(-1), 'connections go before the journal').toBe('closeConnections');
+    const exhausted = steps.some(({ event }) => event?.type === 'restarts.exhausted');
+    if (exhausted && isIn(last, 'failed')) expect(rebuilt, 'nothing gives up before it was tried').toBeGreaterThan(0);
     if (isIn(last, 'failed')) expect(last.intents, 'a failed journal causes nothing here').toEqual([]);
   },
 });
