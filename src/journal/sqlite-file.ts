@@ -133,11 +133,14 @@ function headerOf(path: string, flags: 'r' | 'r+'): Buffer {
 export function mustBeInForm(path: string, database: Database.Database): void {
   const read = (name: string): number => database.pragma(name, { simple: true }) as number;
   mustBeOurs(path, read('application_id'), read('user_version'));
+}
+
+/** What is wrong with the tables: a damaged page may leave a table that reads and is another one. */
+export function schemaFlaw(database: Database.Database): string | undefined {
   const found = database.prepare<[], string>(`SELECT sql FROM sqlite_schema WHERE type = 'table'`).pluck().all();
   const known = new Set(found.map(bare));
   const missing = TABLES.find((table) => !known.has(bare(table)));
-  if (missing !== undefined)
-    throw new JournalRefused(refusals.damaged(path, `there is no ${bare(missing).split(' (')[0] ?? ''}`));
+  return missing === undefined ? undefined : `there is no ${bare(missing).split(' (')[0] ?? ''} as it should be`;
 }
 
 const TABLES = SCHEMA.split(';').filter((sql) => sql.trim() !== '');

@@ -11,7 +11,7 @@ import Database from 'better-sqlite3';
 import { JournalRefused } from '../../actors/ports.ts';
 import { HEAD_FILE, MARK_FILE, readHeadFiles } from './head-files.ts';
 import type { KnownEnd, KnownEnds } from './head-files.ts';
-import { mustBeAJournal, mustBeInForm, pageBytesOf } from './sqlite-file.ts';
+import { mustBeAJournal, mustBeInForm, pageBytesOf, schemaFlaw } from './sqlite-file.ts';
 import { oneLine, refusalOf, refusals } from './sqlite-refusal.ts';
 import { readWal } from './wal.ts';
 import type { WalFlaw } from './wal.ts';
@@ -99,6 +99,8 @@ function reading(path: string, question: (database: Database.Database) => void):
 }
 
 function mustBeSound(path: string, database: Database.Database): void {
+  const flaw = schemaFlaw(database);
+  if (flaw !== undefined) throw new JournalRefused(refusals.damaged(path, flaw));
   const size = statSync(path).size;
   // Looks into the index of the names as well, which the other one does not.
   const checks = ['integrity_check(lanes)', ...(size <= QUICK_CHECK_BYTES_MAX ? ['quick_check(1)'] : [])];

@@ -8,14 +8,14 @@ import type { Database } from 'better-sqlite3';
 import type { EntryKind, JournalReport } from '../../actors/entry.ts';
 import { JournalRefused } from '../../actors/ports.ts';
 import { readHeadFiles } from './head-files.ts';
-import type { KnownEnds, KnownHead } from './head-files.ts';
-import { LaneLedger } from './lane-ledger.ts';
-import { mustBeInForm } from './sqlite-file.ts';
+import { KnownLedger } from './verify-ledger.ts';
+import type { NumberedRecord } from './verify-ledger.ts';
+import { mustBeInForm, schemaFlaw } from './sqlite-file.ts';
 import { lossOf } from './sqlite-inspection.ts';
 import { refusalOf, refusals } from './sqlite-refusal.ts';
 import { openStill } from './sqlite-still.ts';
 import { Verification } from './verify.ts';
-import type { StoredRecord, VerifyOptions } from './verify.ts';
+import type { VerifyOptions } from './verify.ts';
 
 export interface DirectoryVerifyOptions extends VerifyOptions {
   /** Told after each page. */
@@ -44,6 +44,8 @@ export function verifyDirectory(dataDir: string, options: DirectoryVerifyOptions
     const still = openStill(journal);
     try {
       mustBeInForm(journal, still.database);
+      const flaw = schemaFlaw(still.database);
+      if (flaw !== undefined) verification.report({ offset: 0 }, flaw);
       const ledger = new KnownLedger(known, verification);
       readAll(still.database, verification, ledger, options.onProgress);
       const loss = lossOf(still.database, known, still.flaw);
@@ -100,39 +102,6 @@ function readAll(
     onProgress?.(verification.entries, last);
   }
   for (const { offset, text } of indexFindings(database)) verification.report({ offset }, text);
-}
-
-interface NumberedRecord extends StoredRecord {
-  readonly laneId: number;
-}
-
-/** Compares with what a head file knows of the lanes, when the reading comes by there. */
-class KnownLedger {
-  readonly #head: KnownHead | undefined;
-  readonly #verification: Verification;
-  readonly #ledger = new LaneLedger();
-  #problem: Error | undefined;
-
-  constructor({ head }: KnownEnds, verification: Verification) {
-    this.#head = head;
-    this.#verification = verification;
-  }
-
-  take({ record: { offset, laneSeq }, laneId, hash }: NumberedRecord): void {
-    this.#ledger.take(offset, laneId, laneSeq, hash);
-    if (offset !== this.#head?.offset || this.#ledger.offset !== offset) return;
-    try {
-      this.#ledger.mustEqual(this.#head);
-    } catch (error) {
-      this.#problem = error as Error;
-    }
-  }
-
-  /** Only what no other finding has told. */
-  tell(): void {
-    if (this.#problem === undefined || this.#verification.problemCount > 0) return;
-    this.#verification.report({ offset: this.#ledger.offset }, this.#problem.message);
-  }
 }
 
 /** SQLite's own look at its pages. */

@@ -113,6 +113,24 @@ describe('troupe verify', () => {
     });
   });
 
+  it('names the first offset that is missing when the newest entries are gone', async () => {
+    const { server } = await busyServer();
+    server.child.kill('SIGTERM');
+    await server.ended;
+    const database = new Database(place.path('data/journal.db'));
+    const last = database.prepare<[], number>('SELECT max("offset") FROM entries').pluck().get()!;
+    database.exec(`DELETE FROM entries WHERE "offset" > ${last - 2}`);
+    database.close();
+
+    const { code, stdout } = await verify();
+    expect(code).toBe(1);
+    const known = `offset ${last - 1} is missing, journal.head knows entries up to offset ${last}`;
+    expect(stdout.split('\n')[0]).toBe(`offset ${last - 1}: ${known}`);
+    const started = await place.run(['--port', '0', '--data-dir', 'data']).ended;
+    expect(started.code).toBe(4);
+    expect(started.stderr).toContain(`journal.db is damaged (${known}): restore it from a backup, or `);
+  });
+
   it('does not let a damaged name steer the terminal', async () => {
     const { server } = await busyServer();
     server.child.kill('SIGTERM');

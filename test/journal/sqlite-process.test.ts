@@ -58,12 +58,14 @@ describe('the data directory of a running server', { timeout: 60_000 }, () => {
     await journal.close();
   });
 
-  it('holds the lock and the journal, and nothing else once it was closed', async () => {
+  it('holds the lock, the journal and what is known of its end, and nothing else once it was closed', async () => {
     const journal = createSqliteJournal({ dataDir });
     await journal.open();
-    expect(readdirSync(dataDir).sort()).toEqual(['journal.db', 'journal.db-shm', 'journal.db-wal', 'lock']);
+    await commit(journal, new EntrySource().batch(1, 'server'));
+    const beside = ['journal.db', 'journal.db-shm', 'journal.db-wal', 'journal.mark', 'lock'];
+    expect(readdirSync(dataDir).sort()).toEqual(beside);
     await journal.close();
-    expect(readdirSync(dataDir).sort()).toEqual(['journal.db', 'lock']);
+    expect(readdirSync(dataDir).sort()).toEqual(['journal.db', 'journal.head', 'lock']);
   });
 });
 

@@ -9,6 +9,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Entry, JournalProblem } from '../../actors/entry.ts';
 import { JournalRefused } from '../../actors/ports.ts';
+import { chainHash } from '../../src/journal/chain.ts';
+import { encode } from '../../src/journal/entry.ts';
 import { createSqliteJournal } from '../../src/journal/sqlite.ts';
 import { openStill } from '../../src/journal/sqlite-still.ts';
 import { verifyDirectory } from '../../src/journal/sqlite-verify.ts';
@@ -16,6 +18,7 @@ import type { DirectoryReport } from '../../src/journal/sqlite-verify.ts';
 import { EntrySource } from '../../src/testing/entry-source.ts';
 import { commit } from '../../src/testing/journal-under-test.ts';
 import { eventfulEntries } from '../support/eventful-run.ts';
+import { filesInto, record } from './damaged-journal.ts';
 import { JOURNAL_PROCESS, startProcess } from './started.ts';
 
 let folder: string;
@@ -192,7 +195,73 @@ describe('the index by lane', () => {
   });
 });
 
+describe('what is known beside the journal', () => {
+  const LAST = (): number => entries.length;
+
+  it('tells of a tail that is missing whole, and of one that nobody wrote', () => {
+    const cut = LAST() - 4;
+    damage(`DELETE FROM places WHERE "offset" > ${cut}`, `DELETE FROM entries WHERE "offset" > ${cut}`);
+    const { problems, entries: read } = verify();
+    expect(read).toBe(cut);
+    expect(problems).toEqual([
+      {
+        offset: cut + 1,
+        problem: `offset ${cut + 1} is missing, journal.head knows entries up to offset ${LAST()}`,
+      },
+    ]);
+    rmSync(join(dataDir, 'journal.head'));
+    expect(found()).toEqual([]);
+  });
+
+  it('tells of an entry that was changed together with its hash', () => {
+    const last = entries.findLast((entry) => entry.lane === 'server')!;
+    const before = entries.findLast((entry) => entry.lane === 'server' && entry.offset < last.offset)!;
+    const forged = { ...last, at: last.at + 1 };
+    const database = new Database(file);
+    const previous = database
+      .prepare<[number], string>('SELECT lower(hex(hash)) FROM entries WHERE "offset" = ?')
+      .pluck()
+      .get(before.offset)!;
+    database.close();
+    const hash = chainHash(previous, encode(forged));
+    damage(`UPDATE entries SET at = ${forged.at}, hash = unhex('${hash}') WHERE "offset" = ${last.offset}`);
+    const { problems } = verify();
+    expect(problems).toHaveLength(1);
+    expect(problems[0]?.problem).toMatch(/journal\.head knows/);
+  });
+
+  it('is told with the byte of the log that is damaged, after a kill and not beside it', async () => {
+    const { files } = await record(120, 'killed');
+    rmSync(dataDir, { recursive: true });
+    filesInto(dataDir, files);
+    // Its entries make no sense, which is not what is asked for here.
+    const losses = (problems: readonly JournalProblem[]): readonly JournalProblem[] =>
+      problems.filter(({ problem }) => / knows | log /.test(problem));
+    expect(losses(verify().problems)).toEqual([]);
+    const log = join(dataDir, 'journal.db-wal');
+    const bytes = readFileSync(log);
+    bytes[32 + 4_120 * 3 + 600]! ^= 8;
+    writeFileSync(log, bytes);
+    const { problems, lastOffset } = verify();
+    expect(losses(problems)).toEqual([
+      {
+        offset: lastOffset + 1,
+        problem: expect.stringMatching(
+          `^journal.db-wal offset ${lastOffset + 1} is missing, journal.mark knows entries up to offset 120; byte ${32 + 4_120 * 3}: `,
+        ) as string,
+      },
+    ]);
+  });
+});
+
 describe('a damaged file', () => {
+  it('has a table of another form', () => {
+    damage('ALTER TABLE places RENAME COLUMN lane_id TO line_id');
+    const { ok, problems } = verify();
+    expect(ok).toBe(false);
+    expect(texts(problems)[0]).toBe('there is no CREATE TABLE places as it should be');
+  });
+
   it('is no database any more', () => {
     writeFileSync(file, 'not a database, but as long as a page of one'.repeat(200));
     const { ok, problems } = verify();
@@ -211,7 +280,7 @@ describe('a damaged file', () => {
       Array.from({ length: 2_000 }, () => source.next('server', stop)),
     );
     await journal.close();
-    copyFileSync(join(longer, 'journal.db'), file);
+    for (const name of ['journal.db', 'journal.head']) copyFileSync(join(longer, name), join(dataDir, name));
     const bytes = readFileSync(file);
     bytes.fill(0xff, Math.floor(bytes.length / 2 / 4096) * 4096, Math.floor(bytes.length / 2 / 4096) * 4096 + 4096);
     writeFileSync(file, bytes);
@@ -246,7 +315,7 @@ describe('beside a process that writes all the time', { timeout: 60_000 }, () =>
       await said('committed 170');
       const { problems, entries: read } = verifyDirectory(busy, { idsMax: 1_000_000 });
       expect(read).toBeGreaterThanOrEqual(170);
-      expect(texts(problems).filter((text) => /hash|missing|laneSeq|read|index/.test(text))).toEqual([]);
+      expect(texts(problems).filter((text) => /hash|missing|laneSeq|read|index|know/.test(text))).toEqual([]);
     } finally {
       child.kill('SIGKILL');
       await ended;
