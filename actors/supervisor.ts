@@ -39,12 +39,6 @@ export class Supervisor {
     this.#actor = this.#start();
   }
 
-  /** Waits for its back-off, or restarts right now. */
-  get busy(): boolean {
-    const snapshot = this.#actor.getSnapshot();
-    return snapshot.matches('backingOff') || snapshot.matches('restarting');
-  }
-
   /** `child`: its id, or for one of many (`session:ID`) the id of the actor. */
   failed(child: string): void {
     this.#fail(child, false);
