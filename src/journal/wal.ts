@@ -157,7 +157,9 @@ function headless(file: number, size: number, header: Words, databasePageBytes: 
     for (const bigEndian of [false, true]) {
       for (const sum of [header.pair(24), header.sum([0, 0], 0, HEADER_BYTES - 8, bigEndian)]) {
         const [first] = framesOf(file, size, { pageBytes, bigEndian, sum });
-        if (first?.follows === true) return { byte: 0, why: 'the header of the log is damaged', damage: true };
+        // Zeros, which some file systems leave after a loss of power, have the sum of zeros.
+        if (first?.follows === true && first.page !== 0)
+          return { byte: 0, why: 'the header of the log is damaged', damage: true };
       }
     }
   }

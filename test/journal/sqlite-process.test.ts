@@ -140,4 +140,18 @@ describe('a full disk', { timeout: 120_000 }, () => {
     expect(chainOffence(await everything(second))).toBeUndefined();
     await second.close();
   });
+
+  it('leaves nothing that looks like damage when the server is killed behind it', async () => {
+    const starved = start('again', ['/bin/sh', '-c', `ulimit -f ${KIBIBYTES * 2}; exec "$@"`, 'sh']);
+    const before = Number((await starved.said('read')).split(' ')[1]);
+    starved.child.kill('SIGKILL');
+    await starved.ended;
+    const journal = createSqliteJournal({ dataDir });
+    const { offset } = await journal.open();
+    // What failed was never acknowledged, and may have been written whole.
+    expect(offset).toBeGreaterThanOrEqual(before);
+    expect(offset % 17, 'a batch was stored in part').toBe(0);
+    expect(chainOffence(await everything(journal))).toBeUndefined();
+    await journal.close();
+  });
 });
