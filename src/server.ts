@@ -9,6 +9,7 @@ import { once } from 'node:events';
 import type { Server as HttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { closeEach } from '../actors/closing.ts';
+import type { Inspector } from '../actors/host.ts';
 import type { Limits } from '../actors/limits.ts';
 import type { Principal, RecoverySummary } from '../actors/message.ts';
 import type { Clock, Engine, Ids, Journal, Telemetry } from '../actors/ports.ts';
@@ -39,6 +40,11 @@ export interface Server {
   start(): Promise<StartedServer>;
   /** Drains, closes everything, and settles when nothing of the server is left. Idempotent. */
   stop(): Promise<void>;
+  /**
+   * Shows every actor to an inspector, those that run already first, until the returned function is called: its chart by
+   * XState's inspection events, and its place in the supervision tree. Called before `start`, it misses none.
+   */
+  inspect(inspector: Inspector): () => void;
 }
 
 /** What a start found. */
@@ -62,7 +68,7 @@ export interface ServerParts {
   readonly journal?: Journal;
   readonly engines?: readonly Engine[];
   readonly telemetry?: Telemetry;
-  /** The journal can't be written any more: the process has to end. The default throws, which ends it. */
+  /** What failed goes on failing after every restart: the process has to end. The default throws, which ends it. */
   readonly onFatal?: (error: Error) => void;
   /** For the client on stdio; the default is the process's own stdin and stdout. */
   readonly stdio?: StdioStreams;
@@ -94,7 +100,7 @@ export function createServer(config: Config, parts: ServerParts = {}): Server {
 
   let starting: Promise<StartedServer> | undefined;
   let stopping: Promise<void> | undefined;
-  /** The journal failed: there is nothing to drain into. */
+  /** Restarting did not help: there is nothing to drain into. */
   let failed = false;
 
   const registry = createRegistry(catalog);
@@ -196,6 +202,7 @@ export function createServer(config: Config, parts: ServerParts = {}): Server {
   return {
     start: () => (starting ??= start()),
     stop: () => (stopping ??= stop()),
+    inspect: (inspector) => system.inspect(inspector),
   };
 }
 
