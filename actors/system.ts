@@ -21,6 +21,7 @@ import { Host } from './host.ts';
 import type { Inspector } from './host.ts';
 import type { Limits } from './limits.ts';
 import type { Json, LiveCounts, Principal, RecoverySummary, ServerView } from './message.ts';
+import { JournalRefused } from './ports.ts';
 import type { Clock, Engine, Frames, Ids, Intake, Journal, Outlet, Peer, Reception, Telemetry } from './ports.ts';
 import { Rebuild } from './rebuild.ts';
 import type { RebuildOwner } from './rebuild.ts';
@@ -182,7 +183,10 @@ class RunningSystem implements System, RebuildOwner {
       return recovery;
     } catch (error) {
       this.#tell({ type: 'recovery.refused' });
-      throw error;
+      if (this.#rebuild.core.runtime.writer.writable) throw error;
+      // It could be read, and does not take what was found: for who starts the server that is a refusal like any other.
+      const why = error instanceof Error ? error.message : String(error);
+      throw new JournalRefused(`${why}: look after the disk and the room on it, then start again`, { cause: error });
     }
   }
 

@@ -14,6 +14,8 @@ export interface Frame {
   readonly sessionVersion?: number;
   readonly replayed?: true;
   readonly timedOut?: true;
+  readonly stale?: true;
+  readonly durable?: false;
   readonly details?: unknown;
   readonly sessionId?: string;
   readonly event?: { readonly type: string; readonly [field: string]: unknown };
@@ -113,6 +115,12 @@ export class Client {
 
   response(id: unknown, from = 0): Promise<Frame> {
     return this.until((frame) => frame.type === 'response' && frame.id === id, from);
+  }
+
+  /** All responses that came to these commands, in the order of their coming. */
+  answersTo(commands: readonly CommandFrame[]): Frame[] {
+    const ids = new Set<unknown>(commands.map(({ id }) => id));
+    return this.frames.filter(({ type, id }) => type === 'response' && ids.has(id));
   }
 
   /** A lifecycle frame of a command. */

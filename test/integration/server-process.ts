@@ -17,8 +17,10 @@ const NODE_COMPILE_CACHE = fileURLToPath(new URL('../../node_modules/.cache/comp
 
 export interface ServerOptions {
   readonly config?: ConfigInput;
-  /** Largest size of any file that the process may write, in KiB: what a full disk is for a journal. */
+  /** Largest size of any file that the process may write, in KiB: what a full disk is for a journal. It can be raised later. */
   readonly fileKibMax?: number;
+  /** File modes hold for it, whoever runs the test: for root they do not by themselves. */
+  readonly obeysModes?: boolean;
 }
 
 export interface LogLine {
@@ -49,20 +51,18 @@ export class ServerProcess {
   #rest = '';
   readonly #waiting = new Set<{ msg: string; resolve: (line: LogLine) => void }>();
 
-  constructor(dataDir: string, { config, fileKibMax }: ServerOptions = {}) {
+  constructor(dataDir: string, { config, fileKibMax, obeysModes = false }: ServerOptions = {}) {
     const args = [MAIN, 'serve', '--port', '0', '--data-dir', dataDir];
     if (config !== undefined) {
       const file = join(temporaryFolder(), 'troupe.json');
       writeFileSync(file, JSON.stringify(config));
       args.push('--config', file);
     }
-    const [command, ...rest] =
-      fileKibMax === undefined
-        ? [process.execPath, ...args]
-        : ['bash', '-c', `ulimit -f ${fileKibMax} && exec "$0" "$@"`, process.execPath, ...args];
+    const limited = fileKibMax === undefined ? [] : ['bash', '-c', `ulimit -S -f ${fileKibMax} && exec "$0" "$@"`];
+    const [command, ...rest] = [...(obeysModes ? withoutPrivilege() : []), ...limited, process.execPath, ...args];
     const kept = Object.entries(process.env).filter(([name]) => !/^(TROUPE_|NODE_OPTIONS$|VITEST)/.test(name));
     const env = { ...Object.fromEntries(kept), NODE_COMPILE_CACHE };
-    this.child = spawn(command, rest, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.child = spawn(command!, rest, { env, stdio: ['ignore', 'pipe', 'pipe'] });
     this.child.stdout!.setEncoding('utf8').on('data', (chunk: string) => this.#hear(chunk));
     this.child.stderr!.setEncoding('utf8').on('data', (chunk: string) => (this.stderr += chunk));
     this.exited = once(this.child, 'close').then(([code, signal]) => ({ code, signal }));
@@ -103,6 +103,11 @@ export class ServerProcess {
       for (const waiting of this.#waiting) if (waiting.msg === line.msg) waiting.resolve(line);
     }
   }
+}
+
+/** Root stays root and loses the right to pass over the modes of files. */
+function withoutPrivilege(): string[] {
+  return process.getuid?.() === 0 ? ['setpriv', '--bounding-set=-dac_override,-dac_read_search', '--'] : [];
 }
 
 /** A server that listens. */
