@@ -46,22 +46,19 @@ export class SqliteEntries {
   readonly #place: Statement<[number], [number, string]>;
   readonly #pages: SqlitePages;
   readonly #ledger: LaneLedger;
-  readonly #head: KnownHead | undefined;
   readonly #heads = new Map<string, LaneHead>();
   /** What the open transaction adds to the ledger. */
   #added: Parameters<LaneLedger['take']>[] = [];
-  /** Done with, when `false`. */
-  #reading: FirstReading | undefined | false;
   #offset: number;
   #hash: string;
 
   /**
+   * @param head what is known of the end, for the first reading.
    * @param ledger of the connection before this one, if there was one.
    * @throws when the tables are not as they should be.
    */
   constructor(database: Database, head?: KnownHead, ledger = new LaneLedger()) {
     this.#database = database;
-    this.#head = head;
     this.#ledger = ledger;
     this.#lanes = new SqliteLanes(database);
     this.#begin = database.prepare('BEGIN IMMEDIATE');
@@ -71,7 +68,7 @@ export class SqliteEntries {
     this.#newest = database.prepare<[], [number, string]>(newest).raw();
     const place = 'SELECT lane_seq, lower(hex(hash)) FROM entries WHERE "offset" = ?';
     this.#place = database.prepare<[number], [number, string]>(place).raw();
-    this.#pages = new SqlitePages(database, this.#lanes);
+    this.#pages = new SqlitePages(database, this.#lanes, () => new FirstReading(ledger, head));
     [this.#offset, this.#hash] = this.#end();
   }
 
@@ -125,16 +122,7 @@ export class SqliteEntries {
    * @throws JournalDamage
    */
   page(range: ScanRange): PackedPage {
-    const reading = this.#readingFrom(range);
-    try {
-      const page = this.#pages.page(range, this.#offset, reading);
-      if (reading?.offset === this.#offset) this.#endReading(reading);
-      return page;
-    } catch (error) {
-      // Who asks again begins again.
-      if (reading !== undefined) this.#reading = undefined;
-      throw error;
-    }
+    return this.#pages.page(range, this.#offset);
   }
 
   /** laneSeq of the lane's newest entry; 0 when there is none. */
@@ -196,18 +184,6 @@ export class SqliteEntries {
   #remember(lane: string, head: LaneHead): void {
     if (this.#heads.size >= HEADS_MAX && !this.#heads.has(lane)) this.#heads.clear();
     this.#heads.set(lane, head);
-  }
-
-  /** The reading that `range` begins or goes on with. */
-  #readingFrom({ after, lane }: ScanRange): FirstReading | undefined {
-    if (this.#reading === false || lane !== undefined) return undefined;
-    if (after === 0) this.#reading = new FirstReading(this.#ledger, this.#head);
-    return this.#reading?.offset === after ? this.#reading : undefined;
-  }
-
-  #endReading({ places }: FirstReading): void {
-    this.#reading = false;
-    this.#lanes.mustFit(places);
   }
 
   #rollBack(): void {

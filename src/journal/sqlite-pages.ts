@@ -2,7 +2,7 @@
  * Pages of entries as they lie in the database: all of them or those of a lane, ascending.
  *
  * What a page shows is whole: an entry that is missing, that SQLite cannot read or that this code does not know is damage and
- * no shorter page. State: none of its own.
+ * no shorter page. The first one who reads all of them has them checked on the way. State: volatile.
  */
 import type { Database, Statement } from 'better-sqlite3';
 import type { EntryKind } from '../../actors/entry.ts';
@@ -26,11 +26,16 @@ const COLUMNS = `"offset", lane_id, lane_seq, at, version, kind, meta, content, 
 
 export class SqlitePages {
   readonly #lanes: SqliteLanes;
+  readonly #begin: () => FirstReading;
   readonly #row: Statement<[number], Row>;
   readonly #rows: Statement<[number, number], Row>;
+  /** `false`: it came to its end. */
+  #reading: FirstReading | undefined | false;
 
-  constructor(database: Database, lanes: SqliteLanes) {
+  /** @param begin makes the first reading, each time that one begins. */
+  constructor(database: Database, lanes: SqliteLanes, begin: () => FirstReading) {
     this.#lanes = lanes;
+    this.#begin = begin;
     this.#row = database.prepare<[number], Row>(`SELECT ${COLUMNS} WHERE "offset" = ?`).raw();
     const rows = `SELECT ${COLUMNS} WHERE "offset" > ? ORDER BY "offset" LIMIT ?`;
     this.#rows = database.prepare<[number, number], Row>(rows).raw();
@@ -40,10 +45,32 @@ export class SqlitePages {
    * A page may end before `limit`; only an empty one is the end.
    *
    * @param newest offset of the newest entry.
-   * @param reading told of each entry, when there is one that goes on here.
    * @throws JournalDamage
    */
-  page({ after, limit, lane }: ScanRange, newest: number, reading?: FirstReading): PackedPage {
+  page(range: ScanRange, newest: number): PackedPage {
+    const reading = this.#readingFrom(range);
+    try {
+      const page = this.#read(range, newest, reading);
+      if (reading?.offset === newest) {
+        this.#reading = false;
+        this.#lanes.mustFit(reading.places);
+      }
+      return page;
+    } catch (error) {
+      // Who asks again begins again.
+      if (reading !== undefined) this.#reading = undefined;
+      throw error;
+    }
+  }
+
+  /** The reading that `range` begins or goes on with. */
+  #readingFrom({ after, lane }: ScanRange): FirstReading | undefined {
+    if (this.#reading === false || lane !== undefined) return undefined;
+    if (after === 0) this.#reading = this.#begin();
+    return this.#reading?.offset === after ? this.#reading : undefined;
+  }
+
+  #read({ after, limit, lane }: ScanRange, newest: number, reading: FirstReading | undefined): PackedPage {
     const records: EntryRecord[] = [];
     const count = Math.min(limit, PAGE_ENTRIES_MAX);
     let hashes = '';
