@@ -1,11 +1,12 @@
 /**
  * Every generated file, as text in memory: `npm run docs` writes them, and a test holds them against what lies on the disk.
  *
- * The texts depend on the charts and tables alone, not on time, place or order of files: fresh files stay as they are.
+ * The texts depend on the charts, the tree and tables alone, not on time, place or order of files: fresh files stay as they are.
  */
 import { readFile } from 'node:fs/promises';
 import { format, resolveConfig } from 'prettier';
 import { LAYERS } from '../.config/layers.ts';
+import { supervisionTree } from '../actors/supervision-tree.ts';
 import { errorTable } from '../src/protocol/errors.ts';
 import { models } from '../src/testing/models.ts';
 import { transitionTable } from '../src/testing/transition-table.ts';
@@ -14,6 +15,7 @@ import { indexPage } from './index-page.ts';
 import { layersMermaid } from './layers.ts';
 import { mermaidOf } from './mermaid.ts';
 import { svgOf } from './svg.ts';
+import { treeMermaid, treeSvg } from './tree.ts';
 
 /** Folders (with an ending) that hold generated files alone: what is not generated any more is removed from them. */
 export const GENERATED_ALONE = ['visualizations/machines/*', 'test/machines/*.table.txt'];
@@ -31,6 +33,8 @@ export async function generatedFiles(): Promise<ReadonlyMap<string, string>> {
     files.set(`test/machines/${machine.id}.table.txt`, transitionTable(model));
   }
   files.set('visualizations/layers.mmd', layersMermaid(LAYERS));
+  files.set('visualizations/supervision.mmd', treeMermaid(supervisionTree));
+  files.set('visualizations/supervision.svg', treeSvg(supervisionTree));
   files.set('visualizations/README.md', indexPage(Object.values(models)));
   files.set('docs/ERRORS.md', await withErrorTable('docs/ERRORS.md'));
   return files;

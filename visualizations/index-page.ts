@@ -13,7 +13,8 @@ export function indexPage(models: readonly MachineModel[]): string {
     'Every behaviour of Troupe is a statechart in [`machines/`](../machines). What follows is generated from the charts that run, and a',
     'test compares it with them. For each chart there is a picture, the same as [Mermaid](https://mermaid.js.org) text, its definition as',
     'JSON (paste it into the [Stately editor](https://stately.ai/editor) as `createMachine(...)`), and a table of what every state answers',
-    'to every event. Who may import whom is in [layers.mmd](layers.mmd).',
+    'to every event. Who restarts whom is in the [supervision tree](#the-supervision-tree), who may import whom in',
+    '[layers.mmd](layers.mmd).',
     '',
     '| chart | what it is | states | transitions |',
     '| --- | --- | --- | --- |',
@@ -21,8 +22,21 @@ export function indexPage(models: readonly MachineModel[]): string {
     '',
     'The counts are those of the generated paths: a path enters every state and takes every branch of every transition.',
     '',
+    ...supervision(),
     ...models.flatMap(section),
   ].join('\n');
+}
+
+function supervision(): string[] {
+  return [
+    '## The supervision tree',
+    '',
+    'Who restarts whom, and what kind of state each actor holds: [what that means](../docs/SUPERVISION.md).',
+    '[Mermaid](supervision.mmd) · [source](../actors/supervision-tree.ts)',
+    '',
+    '![The supervision tree](supervision.svg)',
+    '',
+  ];
 }
 
 function summary(model: MachineModel): string {

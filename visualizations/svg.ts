@@ -9,7 +9,7 @@ import type { LabelLine, PlacedArrow, PlacedBox } from './layout.ts';
 const CORNER_PX = 6;
 
 /** Light first; a viewer that knows nothing of colour schemes shows that. */
-const STYLE = `
+export const STYLE = `
 text { font-family: ui-sans-serif, system-ui, 'Segoe UI', Helvetica, Arial, 'DejaVu Sans', sans-serif; font-size: ${TEXT_PX}px; fill: #24292f }
 .ground { fill: #ffffff }
 .box { fill: none; stroke: #8c959f; stroke-width: 1.2 }
@@ -62,7 +62,7 @@ export async function svgOf(diagram: Diagram): Promise<string> {
   ].join('\n');
 }
 
-const escape = (text: string): string =>
+export const escape = (text: string): string =>
   text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
 
 /** Half pixels are enough, and short numbers make small differences small. */

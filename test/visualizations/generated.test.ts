@@ -7,6 +7,8 @@ import { fileURLToPath } from 'node:url';
 import { createMachine } from 'xstate';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { LAYERS } from '../../.config/layers.ts';
+import { supervisionTree } from '../../actors/supervision-tree.ts';
+import type { ChildSpec } from '../../actors/supervision-tree.ts';
 import * as machines from '../../machines/index.ts';
 import { branchesOf, stateNodes, statePath, transitionRefs } from '../../src/testing/chart.ts';
 import { diagramOf } from '../../visualizations/diagram.ts';
@@ -115,6 +117,37 @@ describe('a picture', () => {
   it('shows text as text', async () => {
     const odd = { ...diagram, description: 'a < b & "c"' };
     expect(await svgOf(odd)).toContain('<desc id="description">a &lt; b &amp; &quot;c&quot;</desc>');
+  });
+});
+
+describe('the pictures of the supervision tree', () => {
+  const nodesOf = (spec: ChildSpec): ChildSpec[] => [spec, ...(spec.children ?? []).flatMap(nodesOf)];
+  const nodes = nodesOf(supervisionTree);
+  const [svg, mermaid] = [read('visualizations/supervision.svg'), read('visualizations/supervision.mmd')];
+
+  it('show every actor with its rule, its state, its chart and how often it restarts others', () => {
+    for (const { id, machine, restart, state, supervises } of nodes) {
+      const [, box] = new RegExp(`<g data-actor="${id}">([^]*?)</g>`).exec(svg) ?? [];
+      const [, node] = new RegExp(`^  ${id}\\["(.*)"\\]:::${state}$`, 'm').exec(mermaid) ?? [];
+      const said = [id, machine, restart, state, ...(supervises === undefined ? [] : [supervises.strategy])];
+      if (supervises !== undefined && supervises.restartsMax > 0) {
+        said.push(`at most ${supervises.restartsMax} in ${supervises.periodMs / 1000} s`);
+      }
+      for (const text of said) {
+        expect(box, `${id} in the svg`).toContain(text);
+        expect(node, `${id} in Mermaid`).toContain(text);
+      }
+    }
+  });
+
+  it('draw a line from every actor to each of its children, in the order of their start, and no other', () => {
+    const lines = [...mermaid.matchAll(/^ {2}(\w+) --> (\w+)$/gm)].map(([, from, to]) => `${from} > ${to}`);
+    expect(lines.toSorted()).toEqual(
+      nodes.flatMap(({ id, children = [] }) => children.map((child) => `${id} > ${child.id}`)).toSorted(),
+    );
+    expect([...svg.matchAll(/<path class="arrow"/g)]).toHaveLength(nodes.length - 1);
+    const shown = [...svg.matchAll(/data-actor="(\w+)"/g)].map(([, id]) => id);
+    expect(shown).toEqual(nodes.map(({ id }) => id));
   });
 });
 
