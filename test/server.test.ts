@@ -7,6 +7,7 @@ import { JournalRefused } from '../actors/ports.ts';
 import { checkConfig, type Config, type ConfigInput } from '../src/config.ts';
 import { createEchoEngine } from '../src/engines/echo.ts';
 import { createMemoryJournal } from '../src/journal/memory.ts';
+import { createHeldJournal } from '../src/testing/held-journal.ts';
 import { createServer, StartRefused, type Listening, type Server, type ServerParts } from '../src/server.ts';
 
 const servers: Server[] = [];
@@ -264,24 +265,47 @@ describe('a start that is refused', () => {
 });
 
 describe('a journal that fails', () => {
-  it('is told to the embedding program, once', async () => {
-    const memory = createMemoryJournal();
-    let broken = false;
-    const journal = withOther(memory, {
-      append(entries, done) {
-        if (broken) setImmediate(() => done(new Error('disk full')));
-        else memory.append(entries, done);
-      },
-    });
+  async function failing() {
+    const held = createHeldJournal(createMemoryJournal());
+    held.pass();
     const onFatal = vi.fn<(error: Error) => void>();
-    const server = createServer(configure(), { journal, onFatal });
+    const server = create({}, { journal: held, onFatal });
     const { url } = await listen(server);
-    broken = true;
+    const seen: Frame[] = [];
     const socket = new WebSocket(url);
+    socket.on('message', (data) => void seen.push(frameOf(data)));
+    const send = async (frame: object & { readonly id: string }): Promise<Frame> => {
+      const from = seen.length;
+      socket.send(JSON.stringify(frame));
+      return vi.waitFor(() => {
+        const found = seen.slice(from).find(({ type, id }) => type === 'response' && id === frame.id);
+        if (found === undefined) throw new Error(`There is no response to ${frame.id}.`);
+        return found;
+      });
+    };
     await once(socket, 'open');
-    socket.send('{"type":"create_session","sessionId":"s","id":"1"}');
-    await vi.waitFor(() => expect(onFatal).toHaveBeenCalled());
-    expect(onFatal.mock.calls).toEqual([[expect.objectContaining({ message: 'disk full' })]]);
-    await server.stop().catch(() => undefined);
+    held.keepFailing(new Error('disk full'));
+    const create_session = { type: 'create_session', sessionId: 's', id: '1' };
+    expect(await send(create_session)).toMatchObject({ success: false, errorCode: 'JOURNAL_UNAVAILABLE' });
+    return { held, server, socket, seen, send, create_session, onFatal };
+  }
+
+  it('is no end for the embedding program: clients are told, and it goes on by itself', async () => {
+    const { held, seen, send, create_session, onFatal } = await failing();
+    expect(await send({ type: 'list_sessions', id: '2' })).toMatchObject({ stale: true, data: { total: 0 } });
+    held.mend();
+    await vi.waitFor(() => expect(seen.at(-1)).toMatchObject({ type: 'startup_recovery_summary', data: { boot: 2 } }), {
+      timeout: 10_000,
+    });
+    expect(await send(create_session)).toMatchObject({ success: true });
+    expect(onFatal).not.toHaveBeenCalled();
+  });
+
+  it('does not keep the server from being stopped', async () => {
+    const { server, socket, onFatal } = await failing();
+    const closed = once(socket, 'close');
+    await server.stop();
+    expect((await closed)[0]).toBe(1001);
+    expect(onFatal).not.toHaveBeenCalled();
   });
 });
