@@ -13,7 +13,7 @@ import { Refusal } from './refusal.ts';
 type Found = Readonly<Record<string, string | boolean>>;
 
 /** Commands of later versions. */
-const PLANNED = 'history replay export backup restore paths diagram inspect token'.split(' ');
+const PLANNED = 'history replay export backup restore diagram inspect token'.split(' ');
 
 /** Never rejects: what goes wrong is told and becomes the process's exit code. */
 export async function runProgram(argv: readonly string[]): Promise<void> {
@@ -61,6 +61,16 @@ function createProgram(): Command {
   }
 
   program
+    .command('paths')
+    .argument('<machine>', 'name of a chart')
+    .description('print paths that take every transition of a chart, and what they cover')
+    .option('--format <format>', 'text or json', 'text')
+    .action(async (machine: string, found: Found) => {
+      const { paths } = await import('./paths.ts');
+      paths(machine, String(found['format']));
+    });
+
+  program
     .command('config')
     .description('show the configuration')
     .option('--print-default', 'print all keys with their defaults, as a file for --config')
@@ -84,7 +94,7 @@ function createProgram(): Command {
 /** Without this the default command would take a misspelt one for its own argument. */
 function checkCommand(name: string | undefined): void {
   if (name === undefined || name.startsWith('-')) return;
-  const known = ['serve', 'verify', 'config'];
+  const known = ['serve', 'verify', 'paths', 'config'];
   if (known.includes(name)) return;
   if (PLANNED.includes(name)) throw misused(`"${name}" is planned and not part of this version yet`);
   throw misused(`there is no command "${name}"; the nearest one is "${nearest(name, known)}" (see troupe --help)`);
