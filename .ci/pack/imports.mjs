@@ -1,13 +1,12 @@
 // Every subpath of the exports map, imported by itself in a process of its own: it has to be there, and to load no package
 // but those that it needs. The list of subpaths is the map's own; one that is not named here is refused.
 const LOADS = {
-  '.': ['mitt', 'ws', 'xstate', 'zod'],
+  '.': ['better-sqlite3', 'mitt', 'ws', 'xstate', 'zod'],
   './protocol': ['zod'],
   './machines': ['xstate'],
   './actors': ['xstate'],
   './testing': ['xstate'],
-  // Its thread loads SQLite, when it is opened.
-  './journal/sqlite': [],
+  './journal/sqlite': ['better-sqlite3'],
   './journal/memory': [],
   './engines/echo': ['zod'],
   './engines/scripted': ['zod'],
