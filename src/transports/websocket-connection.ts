@@ -9,7 +9,9 @@ import type { WebSocket } from 'ws';
 import type { Principal } from '../../actors/message.ts';
 import type { Clock, Outlet, Peer, Pulse, Reception, Telemetry } from '../../actors/ports.ts';
 import { closeCodes } from '../protocol/close-codes.ts';
+import { Incoming } from './incoming.ts';
 import { Outgoing } from './outgoing.ts';
+import type { Turnstile } from './turnstile.ts';
 import type { Unfinished } from './unfinished.ts';
 
 /** How long a client has to answer a close frame before its socket is destroyed. */
@@ -19,11 +21,19 @@ const CONTROL_HEAD_BYTES = 6;
 /** Longest reason that fits into a close frame; `ws` throws at a longer one. */
 const REASON_BYTES_MAX = 123;
 
+/** What the connections of a listener share. */
+export interface ConnectionPorts {
+  readonly clock: Clock;
+  readonly telemetry: Telemetry;
+  readonly turnstile: Turnstile;
+}
+
 export class WebSocketConnection implements Outlet, Pulse {
   readonly #webSocket: WebSocket;
   readonly #socket: Socket;
   readonly #clock: Clock;
   readonly #telemetry: Telemetry;
+  readonly #incoming: Incoming;
   readonly #outgoing: Outgoing;
   readonly #unfinished: Unfinished<WebSocketConnection>;
   /** Settles when the socket is closed. */
@@ -39,13 +49,16 @@ export class WebSocketConnection implements Outlet, Pulse {
     webSocket: WebSocket,
     socket: Socket,
     unfinished: Unfinished<WebSocketConnection>,
-    { clock, telemetry }: { readonly clock: Clock; readonly telemetry: Telemetry },
+    { clock, telemetry, turnstile }: ConnectionPorts,
   ) {
     this.#webSocket = webSocket;
     this.#socket = socket;
     this.#unfinished = unfinished;
     this.#clock = clock;
     this.#telemetry = telemetry;
+    this.#incoming = new Incoming(turnstile, webSocket, (frame) => {
+      if (!this.#closing) this.#guarded(() => this.#peer?.receive(frame));
+    });
     this.#outgoing = new Outgoing(socket, () => webSocket.readyState === webSocket.OPEN);
     webSocket.on('error', (error) => {
       telemetry.observe({ level: 'info', message: 'connection broken', error: error.message });
@@ -64,6 +77,8 @@ export class WebSocketConnection implements Outlet, Pulse {
     socket.on('data', (chunk: Buffer) => this.#count(chunk.length));
     this.gone = new Promise((resolve) => {
       webSocket.once('close', () => {
+        // What came before the end counts, whoever waits for the answer.
+        this.#incoming.end();
         this.#closing = true;
         unfinished.finish(this);
         clock.clearTimeout(this.#closeTimer);
@@ -88,6 +103,8 @@ export class WebSocketConnection implements Outlet, Pulse {
   close(code: number, reason: string): void {
     if (this.#closing) return;
     this.#closing = true;
+    // Nothing more is taken, and a socket that was not read from is again: the client's close frame has to come through.
+    this.#incoming.end();
     this.#unfinished.finish(this);
     this.#telemetry.observe({ level: 'info', message: 'connection closed', code, reason });
     this.#outgoing.flush();
@@ -104,7 +121,7 @@ export class WebSocketConnection implements Outlet, Pulse {
 
   #receive(bytes: Buffer): void {
     this.#finished = true;
-    if (!this.#closing) this.#guarded(() => this.#peer?.receive(bytes));
+    if (!this.#closing) this.#incoming.add(bytes);
   }
 
   /** A chunk that ended a frame leaves at most the rest of itself. */

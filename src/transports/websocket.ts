@@ -13,6 +13,7 @@ import { closeCodes } from '../protocol/close-codes.ts';
 import type { IsOwnHost } from './access.ts';
 import { refusalOf, refusalText, upgradeRequired, type HttpRefusal } from './http.ts';
 import { Unfinished } from './unfinished.ts';
+import { Turnstile } from './turnstile.ts';
 import { CLOSE_TIMEOUT_MS, WebSocketConnection } from './websocket-connection.ts';
 
 // What it is attached to, and the shapes that its options have.
@@ -62,6 +63,7 @@ export function createWebSocketTransport(
   const connections = new Set<WebSocketConnection>();
   /** Those over the limit, while they are being told. */
   const surplus = new Set<WebSocketConnection>();
+  const ports = { clock, telemetry, turnstile: new Turnstile() };
   let stopping = false;
 
   // A frame that is a little too large is taken in and refused with a code; only one far beyond the limit costs the client its
@@ -89,7 +91,7 @@ export function createWebSocketTransport(
     const refusal = upgradeRefusal(request);
     if (refusal !== undefined) return refuse(request, socket, refusal);
     webSockets.handleUpgrade(request, socket, head, (webSocket) => {
-      const connection = new WebSocketConnection(webSocket, request.socket, unfinished, { clock, telemetry });
+      const connection = new WebSocketConnection(webSocket, request.socket, unfinished, ports);
       const group = connections.size < options.connectionsMax ? connections : surplus;
       group.add(connection);
       void connection.gone.then(() => group.delete(connection));
