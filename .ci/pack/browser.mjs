@@ -18,7 +18,7 @@ const script = (specifier) => `
   await root.link((imported, { identifier }) => load(import.meta.resolve(imported, identifier)));
   await root.evaluate();
   const { frames, outgoingFrame, reconnectHint } = root.namespace;
-  const frame = JSON.parse(frames.response('ping', '1', { success: true }, undefined, false));
+  const frame = JSON.parse(frames.response('ping', '1', { success: true }, undefined));
   if (!outgoingFrame.safeParse(frame).success) throw new Error('a response does not fit its own schema there');
   if (reconnectHint(1013).reconnect !== true) throw new Error('1013 does not ask to come again there');
   console.log(modules.size + ' modules');
