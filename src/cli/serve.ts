@@ -54,7 +54,7 @@ export async function serve(sources: Omit<ConfigSources, 'environment'>): Promis
 
   const server = createServer(config, {
     telemetry: bus,
-    onFatal: (error) => fail('the journal cannot be written', error),
+    onFatal: (error) => fail('restarting does not help', error),
     ...(stdio && { stdio }),
     onStdioEnd: (reason) => stop({ reason }, reason === 'defect' ? exitCodes.failed : exitCodes.done),
   });
