@@ -29,7 +29,7 @@ import { createMemoryJournal } from './journal/memory.ts';
 import { createSqliteJournal } from './journal/sqlite.ts';
 import { frames } from './protocol/frames.ts';
 import { createBus } from './telemetry/bus.ts';
-import { createHttpListener, urlOf } from './transports/http.ts';
+import { ACCEPT_BACKLOG, createHttpListener, urlOf } from './transports/http.ts';
 import { createStdioTransport, type StdioEnd, type StdioStreams } from './transports/stdio.ts';
 import { createWebSocketTransport } from './transports/websocket.ts';
 import { packageVersion } from './version.ts';
@@ -251,7 +251,7 @@ async function prepare(engine: Engine | undefined): Promise<void> {
 
 async function listen(listener: HttpServer, { host, port }: Config): Promise<Listening | undefined> {
   if (port === null) return undefined;
-  listener.listen({ host, port });
+  listener.listen({ host, port, backlog: ACCEPT_BACKLOG });
   try {
     await once(listener, 'listening');
   } catch (error) {

@@ -30,6 +30,11 @@ const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 20_000;
 /** How often deadlines are looked at, as a share of the shortest. */
 const TIMEOUT_CHECKS = 5;
+/**
+ * Connections that the operating system holds until they are accepted. With Node's 511 a burst of a few hundred more made
+ * everybody who came then wait for a second, until his packet was sent again.
+ */
+export const ACCEPT_BACKLOG = 4_096;
 const KEEP_ALIVE_TIMEOUT_MS = 5_000;
 const HEADER_BYTES_MAX = 16 * 1024;
 /** Sockets that say nothing, beside as many as there may be clients: all of these may come at once. */

@@ -3,18 +3,30 @@
  */
 import { Load, type LoadOptions, type LoadResult } from './load.ts';
 import { pingPong, type PingPongOptions, type PingPongResult } from './ping-pong.ts';
+import {
+  newcomer,
+  storm,
+  type NewcomerOptions,
+  type NewcomerResult,
+  type StormOptions,
+  type StormResult,
+} from './storm.ts';
 import { askDuringTurns, type TurnsOptions, type TurnsResult } from './turns.ts';
 
 /** What a client can be asked, and what it answers. */
 export interface Tasks {
   load: { options: LoadOptions; result: LoadResult };
   pingPong: { options: PingPongOptions; result: PingPongResult };
+  storm: { options: StormOptions; result: StormResult };
+  newcomer: { options: NewcomerOptions; result: NewcomerResult };
   turns: { options: TurnsOptions; result: TurnsResult };
 }
 
 const perform: { [Name in keyof Tasks]: (options: Tasks[Name]['options']) => Promise<Tasks[Name]['result']> } = {
   load: (options) => new Load(options).run(),
   pingPong,
+  storm,
+  newcomer,
   turns: askDuringTurns,
 };
 

@@ -33,7 +33,7 @@ process.on('message', (probe: Probe) => {
     case 'heap':
       globalThis.gc?.();
       globalThis.gc?.();
-      process.send?.({ heapBytes: process.memoryUsage().heapUsed });
+      process.send?.({ heapBytes: process.memoryUsage().heapUsed, residentBytes: process.memoryUsage.rss() });
       break;
     case 'delay.start':
       histogram.reset();

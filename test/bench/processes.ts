@@ -72,6 +72,7 @@ export async function startEchoServer(): Promise<ServerProcess> {
 
 export interface ProbedServer extends ServerProcess {
   heapBytes(): Promise<number>;
+  residentBytes(): Promise<number>;
   startWatchingDelay(): Promise<void>;
   loopDelay(): Promise<LoopDelay>;
 }
@@ -91,6 +92,7 @@ export async function startProbedServer(config: object, environment: object = {}
   return {
     ...serverProcess(child, port, startedAt),
     heapBytes: async () => (await ask<{ heapBytes: number }>('heap')).heapBytes,
+    residentBytes: async () => (await ask<{ residentBytes: number }>('heap')).residentBytes,
     startWatchingDelay: async () => ask('delay.start'),
     loopDelay: () => ask<LoopDelay>('delay.read'),
   };

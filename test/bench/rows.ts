@@ -11,6 +11,7 @@ import {
   type HeapResult,
   type LoopDelayResult,
   type Missing,
+  type StormFigures,
 } from './single.ts';
 import { median, medianLatency, type Latency } from './statistics.ts';
 import type { TurnsResult } from './turns.ts';
@@ -35,6 +36,7 @@ export interface Single {
   readonly loopDelay: LoopDelayResult | Missing;
   readonly heap: HeapResult;
   readonly boot: BootResult;
+  readonly storm: StormFigures;
 }
 
 const LOADS = ['echo', 'durableOwn', 'durableBroadcast', 'memoryOwn', 'prompts'] as const;
@@ -48,8 +50,11 @@ const SHORT: Readonly<Record<(typeof LOADS)[number], string>> = {
 const PING_PONGS = ['pingName', 'pingState', 'readOfWritten', 'readOfOther'] as const;
 /** From here on the client may be what is measured. */
 const CLIENT_SHARE_MAX = 0.9;
+const NEWCOMER_MS_MAX = 100;
+/** What the storm left on purpose counts as well: sessions, and outcomes that are remembered. */
+const RESIDENT_RATIO_MAX = 1.25;
 
-export function rowsOf(rounds: readonly Round[], { loopDelay, heap, boot }: Single): Row[] {
+export function rowsOf(rounds: readonly Round[], { loopDelay, heap, boot, storm }: Single): Row[] {
   const sync = medianLatency(rounds.map((round) => round.sync));
   const pingName = medianLatency(rounds.map(({ pingName }) => pingName.latency));
   const toSync = (of: 'p50' | 'p99'): number =>
@@ -105,6 +110,14 @@ export function rowsOf(rounds: readonly Round[], { loopDelay, heap, boot }: Sing
       goal: '<= 8 KB',
       met: heap.bytesPerSession <= 8 * 1024,
     },
+    latency('A new client among hostile ones: from connecting to its first answer', storm.newcomer, NEWCOMER_MS_MAX),
+    {
+      name: 'Memory after a storm of hostile clients, to that before it',
+      figure: `${(storm.residentBytes / 2 ** 20).toFixed(0)} MiB`,
+      ratio: storm.residentRatio.toFixed(2),
+      goal: `<= ${RESIDENT_RATIO_MAX}`,
+      met: storm.residentRatio <= RESIDENT_RATIO_MAX,
+    },
     {
       name: `Boot on ${boot.entries.toLocaleString('en')} entries of ${boot.sessions.toLocaleString('en')} sessions`,
       figure: `${boot.ms.toFixed(0)} ms (empty: ${boot.emptyMs.toFixed(0)} ms)`,
@@ -122,7 +135,7 @@ function loopDelayRow(found: LoopDelayResult | Missing): Row {
 }
 
 /** What has to be known beside the rows. */
-export function notesOf(rounds: readonly Round[]): string[] {
+export function notesOf(rounds: readonly Round[], { storm }: Single): string[] {
   const share = (of: (typeof LOADS)[number]): number => median(rounds.map((round) => round[of].clientShare));
   const shares = LOADS.map((of) => `${SHORT[of]} ${Math.round(share(of) * 100)} %`).join(', ');
   const bound = LOADS.filter((of) => share(of) > CLIENT_SHARE_MAX);
@@ -137,6 +150,7 @@ export function notesOf(rounds: readonly Round[]): string[] {
     `Lifecycle frames per command: ${durableOwn.lifecyclePerCommand.toFixed(1)} with scope own, ${median(lifecycle).toFixed(1)} broadcast.`,
     `While turns stream, ${thousands(deltas)} deltas per second go to an attached client.`,
     'The event loop is looked at every millisecond: a delay of 1.1 ms means that it was never late.',
+    `The storm: ${thousands(storm.done.frames)} mutated frames, ${thousands(storm.done.pings)} pings that nobody waits for, ${thousands(storm.done.connections)} connections that break the protocol or say nothing, and frames that never end.`,
     'The heap of a session includes what is remembered of the command that created it.',
   ];
 }

@@ -19,7 +19,7 @@ import { ClientProcess, startEchoServer, startServer, type ServerProcess } from 
 import { createProgress } from './progress.ts';
 import { markdownPage, terminalTable } from './report.ts';
 import { problemsOf, rowsOf, notesOf, type Round, type Single } from './rows.ts';
-import { measureBoot, measureHeap, measureLoopDelay } from './single.ts';
+import { measureBoot, measureHeap, measureLoopDelay, measureStorm } from './single.ts';
 import type { LoadResult } from './load.ts';
 import type { PingPongResult } from './ping-pong.ts';
 import {
@@ -191,14 +191,16 @@ async function measureRounds(): Promise<Round[]> {
 }
 
 async function measureSingle(): Promise<Single> {
-  const bench = { client, dir, scale, numbers: (count: number) => (nextNumber += count) - count };
+  const bench = { client, prober: probers[0], dir, scale, numbers: (count: number) => (nextNumber += count) - count };
   progress('loop delay on a slow disk');
   const loopDelay = await measureLoopDelay(bench);
   progress('heap of idle sessions');
   const heap = await measureHeap(bench);
   progress('boot');
   const boot = await measureBoot(bench, heap);
-  return { loopDelay, heap, boot };
+  progress('hostile clients');
+  const storm = await measureStorm(bench);
+  return { loopDelay, heap, boot, storm };
 }
 
 try {
@@ -206,7 +208,7 @@ try {
   for (const server of servers.splice(0)) await server.stop();
   const single = await measureSingle();
   const rows = rowsOf(measured, single);
-  const notes = notesOf(measured);
+  const notes = notesOf(measured, single);
   progress();
   console.log(`${terminalTable(rows)}\n\n${notes.join('\n')}`);
   if (!quick) {

@@ -6,11 +6,14 @@ import { slowDisk } from './disk.ts';
 import { sleep, type LoadResult } from './load.ts';
 import { startProbedServer, startServer, type ClientProcess, type ServerProcess } from './processes.ts';
 import type { LoopDelay } from './probed-server.ts';
-import { median } from './statistics.ts';
+import { median, type Latency } from './statistics.ts';
+import type { StormResult } from './storm.ts';
 import { createSession, OWN_LIFECYCLE, sessionIds, setSessionName, SHAPE, type Commands } from './workload.ts';
 
 export interface Bench {
   readonly client: ClientProcess;
+  /** Beside the other client. */
+  readonly prober: ClientProcess;
   readonly dir: string;
   readonly scale: number;
   /** Draws so many command numbers. @returns the first. */
@@ -32,6 +35,15 @@ export interface HeapResult {
   readonly load: LoadResult;
 }
 
+export interface StormFigures {
+  /** Of a new client, from connecting to its first answer, while the storm goes on. */
+  readonly newcomer: Latency;
+  /** Resident memory after a storm, to that before it. */
+  readonly residentRatio: number;
+  readonly residentBytes: number;
+  readonly done: StormResult;
+}
+
 export interface BootResult {
   readonly sessions: number;
   readonly entries: number;
@@ -46,6 +58,8 @@ const ENTRIES_AT_BOOT = 100_000;
 const BOOTS = 3;
 /** Until timers and buffers of the load are gone. */
 const QUIET_MS = 500;
+/** Until those who did not answer a close frame are gone. */
+const STORM_OVER_MS = 4_000;
 
 async function sendAll(bench: Bench, server: ServerProcess, commands: Commands, count: number): Promise<LoadResult> {
   return bench.client.run('load', {
@@ -98,6 +112,27 @@ export async function measureHeap(bench: Bench): Promise<HeapResult> {
     await sleep(QUIET_MS);
     const after = await server.heapBytes();
     return { sessions: SESSIONS_ON_HEAP, bytesPerSession: (after - before) / SESSIONS_ON_HEAP, load };
+  } finally {
+    await server.stop();
+  }
+}
+
+/** The first storm is what fills the allocator's pools; the second one has to leave the memory as the first did. */
+export async function measureStorm(bench: Bench): Promise<StormFigures> {
+  const server = await startProbedServer({ port: 0, dataDir: join(bench.dir, 'storm') });
+  const { port } = server;
+  try {
+    const windowMs = 10_000 * bench.scale;
+    await bench.client.run('storm', { port, windowMs, seed: 1 });
+    await sleep(STORM_OVER_MS);
+    const before = await server.residentBytes();
+    const [done, { latency }] = await Promise.all([
+      bench.client.run('storm', { port, windowMs, seed: 2 }),
+      bench.prober.run('newcomer', { port, windowMs }),
+    ]);
+    await sleep(STORM_OVER_MS);
+    const residentBytes = await server.residentBytes();
+    return { newcomer: latency, residentRatio: residentBytes / before, residentBytes, done };
   } finally {
     await server.stop();
   }
