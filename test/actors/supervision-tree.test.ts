@@ -107,6 +107,24 @@ describe('the supervision tree', () => {
     expect([supervisionTree.supervises.strategy, order[0], order[1]]).toEqual(['restForOne', 'journal', 'directory']);
   });
 
+  it('is what docs/SUPERVISION.md says, figures included', () => {
+    const page = readFileSync(fileURLToPath(new URL('../../docs/SUPERVISION.md', import.meta.url)), 'utf8');
+    const rows = nodes.map(({ spec: { id, machine } }) => {
+      const { restart, state, supervisor = '' } = placeOf(id)!;
+      return `| \`${id}\` | ${machine} | ${supervisor} | ${restart} | ${state} |`.replace('|  |', '| |');
+    });
+    const [, table] = /\| actor \| chart .*\n.*\n((?:\|.*\n)+)/.exec(page) ?? [];
+    expect(table?.trimEnd().split('\n')).toEqual(rows);
+    const { restartsMax, periodMs, backOffMs, backOffMaxMs } = supervisionTree.supervises;
+    expect([periodMs, backOffMs]).toEqual([60_000, 100]);
+    expect(page).toContain(`More than ${restartsMax} failures within a minute`);
+    expect(page).toContain(`up to ${backOffMaxMs / 1000} seconds`);
+    const { supervises } = supervisionTree.children[3];
+    expect(page).toContain(
+      `more than ${supervises.restartsMax} sessions' failures within ${supervises.periodMs / 1000} s`,
+    );
+  });
+
   it('restarts no child of an actor that does not supervise: it lives and dies with its parent', () => {
     for (const { spec, above } of nodes) {
       if (above.at(-1) === undefined || above.at(-1)?.supervises !== undefined) continue;
