@@ -87,7 +87,7 @@ describe('a start on files that were damaged', () => {
 describe('the log', () => {
   const frames = (files: Files): number => (files.get(LOG)!.length - 32) / 4_120;
 
-  it('is refused when it is damaged in the middle, with the byte and the first offset that would be lost', () => {
+  it('one flipped bit in the WAL is reported with its offset, the byte and the first entry that would be lost', () => {
     const bytes = Buffer.from(killed.files.get(LOG)!);
     const at = 32 + 4_120 * 3;
     bytes.writeUInt8(bytes.readUInt8(at + 500) ^ 1, at + 500);
@@ -97,6 +97,18 @@ describe('the log', () => {
         `^${LOG} is damaged \\(byte ${at}: a frame of the log does not fit its checksum; offset \\d+ would be lost`,
       ),
     );
+  });
+
+  it('is gone on with when it is cut at that byte and nothing else knows its end, as docs/DURABILITY.md tells', () => {
+    const at = 32 + 4_120 * 40;
+    const bytes = Buffer.from(killed.files.get(LOG)!);
+    bytes.writeUInt8(bytes.readUInt8(at + 900) ^ 16, at + 900);
+    const line = refusal(replaced(killed.files, LOG, bytes), killed);
+    expect(line).toMatch(new RegExp(`^${LOG} is damaged .offset (\\d+) is missing, .* byte ${at}: `));
+    const left = killed.entries.slice(0, Number(/offset (\d+) is missing/.exec(line)?.[1]) - 1);
+    expect(left.length).toBeGreaterThan(ENTRIES / 2);
+    const cut = replaced(replaced(killed.files, LOG, bytes.subarray(0, at)), MARK, undefined);
+    expect(startOn(cut, left)).toBe('whole');
   });
 
   it('is refused when its end is missing that was acknowledged, as the mark knows', () => {
@@ -251,6 +263,16 @@ describe('the file', () => {
     expect(refusal(replaced(stopped.files, JOURNAL, older))).toBe(says(HEAD));
     const afterAKill = replaced(replaced(killed.files, LOG, undefined), JOURNAL, older);
     expect(refusal(afterAKill, killed)).toBe(says(MARK));
+  });
+
+  it('is refused when a bit flips in the name of a lane, or in the index of the names', () => {
+    const bytes = stopped.files.get(JOURNAL)!;
+    const pages = new Set<number>();
+    for (let at = bytes.indexOf('session:s7'); at >= 0; at = bytes.indexOf('session:s7', at + 1)) {
+      pages.add(Math.floor(at / 4_096));
+      expect(refusal(flipped(stopped.files, JOURNAL, (at + 9) * 8))).toMatch(/index|hash/);
+    }
+    expect(pages.size).toBe(2);
   });
 
   it('is refused when an entry and its hash were changed together, as the head file knows of every lane', () => {

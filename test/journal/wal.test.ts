@@ -143,7 +143,7 @@ function reordered(original: Buffer): Buffer {
   const bigEndian = original.readUInt32BE(0) === 0x377f0682;
   bytes.writeUInt32BE(bigEndian ? 0x377f0683 : 0x377f0682, 0);
   const word = (at: number): number => (bigEndian ? bytes.readUInt32BE(at) : bytes.readUInt32LE(at));
-  let sums: [number, number] = [0, 0];
+  const sums: [number, number] = [0, 0];
   const add = (from: number, to: number): void => {
     for (let at = from; at < to; at += 8) {
       sums[0] = (sums[0] + word(at) + sums[1]) >>> 0;
