@@ -3,6 +3,7 @@
  * hand up what restarting does not help. Then in a whole server, where a restart is a fold.
  */
 import { describe, expect, it } from 'vitest';
+import type { AnyActorRef, AnyMachineSnapshot } from 'xstate';
 import { Host } from '../../actors/host.ts';
 import { supervisionTree } from '../../actors/supervision-tree.ts';
 import type { ChildSpec } from '../../actors/supervision-tree.ts';
@@ -178,6 +179,26 @@ describe('in a server', () => {
     expect(client.response('later')).toMatchObject({ success: true });
     expect(client.of('startup_recovery_summary'), 'by itself').toHaveLength(1);
     expect(world.fatal).toEqual([]);
+  });
+
+  it('the journal shows that it can not be written, also when a restart is what finds it out', async () => {
+    const world = createWorld();
+    await world.start();
+    let journal: AnyActorRef | undefined;
+    world.system.inspect(({ type, actorRef }, place) => {
+      if (type === '@xstate.actor' && place?.id === 'journal') journal = actorRef as AnyActorRef;
+    });
+    const state = (): unknown => (journal!.getSnapshot() as AnyMachineSnapshot).value;
+    expect(state()).toBe('writable');
+    world.journal.keepFailing(new Error('disk full'));
+    world.system.transportsFailed(new Error('the port is gone'));
+    await world.advance(1000);
+    expect(state()).toBe('unavailable');
+    await world.advance(3_600_000);
+    expect(world.fatal, 'and is waited for').toEqual([]);
+    world.journal.mend();
+    await world.advance(10_000);
+    expect(state()).toBe('writable');
   });
 
   it('a child of the root that fails again after every restart ends the process, with the reason', async () => {
