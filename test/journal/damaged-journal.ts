@@ -70,33 +70,50 @@ export function startOn(files: Files, entries: readonly Entry[]): string {
   const dir = mkdtempSync(join(tmpdir(), 'troupe-damaged-'));
   try {
     filesInto(dir, files);
-    return start(join(dir, 'journal.db'), entries).replaceAll(dir, 'DIR');
+    const { outcome, opened } = start(join(dir, 'journal.db'), entries);
+    if (!opened && !sameFiles(filesIn(dir), files)) return `lost: a refusal that changed the files: ${outcome}`;
+    return outcome.replaceAll(dir, 'DIR');
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }
 }
 
-function start(path: string, expected: readonly Entry[]): string {
-  let stored: SqliteEntries | undefined;
-  let isOpen = false;
+/** Who is refused before anything is opened for writing still has everything. The log's index says nothing of its own. */
+function sameFiles(found: Files, before: Files): boolean {
+  const others = [...before].filter(
+    ([name, bytes]) => !name.endsWith('-shm') && found.get(name)?.equals(bytes) !== true,
+  );
+  return found.size === before.size && others.length === 0;
+}
+
+function start(path: string, expected: readonly Entry[]): { outcome: string; opened: boolean } {
+  let head;
   try {
-    const { head } = inspectJournal(path);
-    const database = openJournalFile(path);
-    stored = connect(path, database, head);
-    isOpen = true;
-    if (!holds(stored, undefined, expected)) return 'lost: other entries';
-    for (const lane of LANES) {
-      const ofLane = expected.filter((entry) => entry.lane === lane);
-      if (!holds(stored, lane, ofLane)) return `lost: other entries of ${lane}`;
-    }
-    const { failure } = stored.commit([packEntries(new EntrySource(expected).batch(30, ...LANES))]);
-    return failure === undefined ? 'whole' : `lost: ${failure.message}`;
+    ({ head } = inspectJournal(path));
+  } catch (error) {
+    return { outcome: error instanceof JournalRefused ? error.message : `raw: ${String(error)}`, opened: false };
+  }
+  let stored: SqliteEntries | undefined;
+  try {
+    stored = connect(path, openJournalFile(path), head);
+    return { outcome: contentOf(stored, expected), opened: true };
   } catch (error) {
     // Once it is open, the thread turns what was thrown into a refusal.
-    return isOpen || error instanceof JournalRefused ? refusalOf(path, error).message : `raw: ${String(error)}`;
+    const refused = stored !== undefined || error instanceof JournalRefused;
+    return { outcome: refused ? refusalOf(path, error).message : `raw: ${String(error)}`, opened: true };
   } finally {
     stored?.abandon();
   }
+}
+
+function contentOf(stored: SqliteEntries, expected: readonly Entry[]): string {
+  if (!holds(stored, undefined, expected)) return 'lost: other entries';
+  for (const lane of LANES) {
+    const ofLane = expected.filter((entry) => entry.lane === lane);
+    if (!holds(stored, lane, ofLane)) return `lost: other entries of ${lane}`;
+  }
+  const { failure } = stored.commit([packEntries(new EntrySource(expected).batch(30, ...LANES))]);
+  return failure === undefined ? 'whole' : `lost: ${failure.message}`;
 }
 
 function connect(path: string, database: Database.Database, head: ReturnType<typeof inspectJournal>['head']) {
