@@ -3,7 +3,7 @@
  *
  * Run with --expose-gc; the first argument is a configuration as JSON. It answers its parent over the channel.
  */
-import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { monitorEventLoopDelay, PerformanceObserver } from 'node:perf_hooks';
 import type * as Package from '../../src/index.ts';
 
 /** The build: what users run, and there only after it was built. */
@@ -14,6 +14,8 @@ export interface LoopDelay {
   readonly p50: number;
   readonly p99: number;
   readonly max: number;
+  /** Pauses of the garbage collector, in milliseconds. */
+  readonly pauses: readonly number[];
 }
 
 /** Questions of the parent. */
@@ -26,6 +28,10 @@ const checked = checkConfig(JSON.parse(process.argv[2] ?? '{}'));
 if ('issues' in checked) throw new Error(JSON.stringify(checked.issues));
 const server = createServer(checked.config);
 const histogram = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
+let pauses: number[] = [];
+new PerformanceObserver((list) => {
+  for (const { duration } of list.getEntries()) pauses.push(duration);
+}).observe({ entryTypes: ['gc'] });
 const ms = (nanoseconds: number): number => nanoseconds / 1e6;
 
 process.on('message', (probe: Probe) => {
@@ -37,12 +43,18 @@ process.on('message', (probe: Probe) => {
       break;
     case 'delay.start':
       histogram.reset();
+      pauses = [];
       histogram.enable();
       process.send?.({});
       break;
     case 'delay.read':
       histogram.disable();
-      process.send?.({ p50: ms(histogram.percentile(50)), p99: ms(histogram.percentile(99)), max: ms(histogram.max) });
+      process.send?.({
+        p50: ms(histogram.percentile(50)),
+        p99: ms(histogram.percentile(99)),
+        max: ms(histogram.max),
+        pauses,
+      } satisfies LoopDelay);
       break;
     default:
       probe satisfies never;

@@ -42,7 +42,7 @@ const LOOP: readonly Stage[] = [
   ...COMMON,
   ['validation: the schema of the frame', /^safeParse /],
   ['parse: UTF-8, JSON, nesting, scope', /^parse commands\/intake/],
-  ['index of known commands', /deduplication\.js/],
+  ['index of known commands', /(deduplication|settled-commands|outcome-cache)\.js/],
   ['entry: record, fold, version', /^#record actors\/outcomes|^record session\/session/],
   ['frames: four texts', /protocol\/frames\.js/],
   ['outgoing: heads, ASCII or not, end to end', /^write transports\/outgoing/],
@@ -51,6 +51,7 @@ const LOOP: readonly Stage[] = [
   ['release: who is told what', /^complete actors\/release-queue/],
   ['admission, mailbox, decision, outcome', /^handle actors\/router/],
   ['router as an actor (xstate)', /xstate/],
+  ['turns of the connections', /transports\/(incoming|turnstile)\.js/],
   ['receiving (ws)', /ws\/lib|lib\/(receiver|websocket|buffer-util)\.js/],
 ];
 /** What calls the stages: its own time is that outside of all of them. */

@@ -135,7 +135,8 @@ function loopDelayRow(found: LoopDelayResult | Missing): Row {
 }
 
 /** What has to be known beside the rows. */
-export function notesOf(rounds: readonly Round[], { storm }: Single): string[] {
+/** `others` is the share of the machine that was not the bench's. */
+export function notesOf(rounds: readonly Round[], { loopDelay, storm }: Single, others: number | undefined): string[] {
   const share = (of: (typeof LOADS)[number]): number => median(rounds.map((round) => round[of].clientShare));
   const shares = LOADS.map((of) => `${SHORT[of]} ${Math.round(share(of) * 100)} %`).join(', ');
   const bound = LOADS.filter((of) => share(of) > CLIENT_SHARE_MAX);
@@ -143,16 +144,32 @@ export function notesOf(rounds: readonly Round[], { storm }: Single): string[] {
   const deltas = median(rounds.map(({ turns }) => turns.deltasPerSecond));
   const { durableOwn } = rounds[0]!;
   return [
+    ...(others === undefined ? [] : [othersText(others)]),
     `The client took so much of a core: ${shares}.` +
       (bound.length > 0
         ? ` Where it is near 100 %, it is the client that was measured: ${bound.map((of) => SHORT[of]).join(', ')}.`
         : ''),
     `Lifecycle frames per command: ${durableOwn.lifecyclePerCommand.toFixed(1)} with scope own, ${median(lifecycle).toFixed(1)} broadcast.`,
     `While turns stream, ${thousands(deltas)} deltas per second go to an attached client.`,
-    'The event loop is looked at every millisecond: a delay of 1.1 ms means that it was never late.',
+    'The event loop is looked at every millisecond: a delay of 1.1 ms means that it was never late.' +
+      pausesText(loopDelay),
     `The storm: ${thousands(storm.done.frames)} mutated frames, ${thousands(storm.done.pings)} pings that nobody waits for, ${thousands(storm.done.connections)} connections that break the protocol or say nothing, and frames that never end.`,
     'The heap of a session includes what is remembered of the command that created it.',
   ];
+}
+
+/** From here on latencies, and everything beside a load, say more about the others. */
+const OTHERS_SHARE_MAX = 0.1;
+
+function othersText(others: number): string {
+  const text = `Other processes, and the host of a virtual machine, took ${Math.round(others * 100)} % of all processors meanwhile`;
+  return others > OTHERS_SHARE_MAX ? `**${text}: the latencies are theirs as much as Troupe's.**` : `${text}.`;
+}
+
+function pausesText(found: LoopDelayResult | Missing): string {
+  if ('missing' in found || found.pauses.length === 0) return '';
+  const { pauses } = found;
+  return ` Of the delays of that row, ${pauses.length} were pauses of the garbage collector, the longest of ${Math.max(...pauses).toFixed(1)} ms.`;
 }
 
 /** Commands without exactly one successful answer. */

@@ -16,6 +16,7 @@ import { parseArgs } from 'node:util';
 import { syncedAppends } from './disk.ts';
 import { environmentOf } from './environment.ts';
 import { ClientProcess, startEchoServer, startServer, type ServerProcess } from './processes.ts';
+import { watchOthers } from './others.ts';
 import { createProgress } from './progress.ts';
 import { markdownPage, terminalTable } from './report.ts';
 import { problemsOf, rowsOf, notesOf, type Round, type Single } from './rows.ts';
@@ -203,12 +204,13 @@ async function measureSingle(): Promise<Single> {
   return { loopDelay, heap, boot, storm };
 }
 
+const othersShare = watchOthers();
 try {
   const measured = await measureRounds();
   for (const server of servers.splice(0)) await server.stop();
   const single = await measureSingle();
   const rows = rowsOf(measured, single);
-  const notes = notesOf(measured, single);
+  const notes = notesOf(measured, single, othersShare());
   progress();
   console.log(`${terminalTable(rows)}\n\n${notes.join('\n')}`);
   if (!quick) {
