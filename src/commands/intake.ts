@@ -10,6 +10,7 @@ import { z } from 'zod';
 import { DEPENDS_ON_NEEDS_ID, envelopes } from '../protocol/envelope.ts';
 import { refusal } from './command.ts';
 import { NESTING_MAX, isTooDeep } from './nesting.ts';
+import { VALUES_MAX, outlineOf, type Outline } from './outline.ts';
 import { offencesOf, refuseOffences } from './offences.ts';
 import type { Offence } from './offences.ts';
 import type { Registry } from './registry.ts';
@@ -27,6 +28,7 @@ const TYPE_CHARS_QUOTED_MAX = 256;
 
 const NO_OBJECT: Offence = { path: [], code: 'invalid', message: 'Command must be an object' };
 const TOO_DEEP: Offence = { path: [], code: 'too_deep', message: `Nested too deeply (max ${NESTING_MAX} levels)` };
+const TOO_MANY: Offence = { path: [], code: 'invalid', message: `Too many values (max ${VALUES_MAX})` };
 const TYPE_TEXT = "Command must have a string 'type' field";
 const NO_ID: Offence = { path: ['id'], code: 'required', message: DEPENDS_ON_NEEDS_ID };
 
@@ -47,9 +49,11 @@ export function createIntake({ registry, frameBytesMax }: IntakeOptions): Intake
       }
       let text: string;
       let value: unknown;
+      let outline: Outline | undefined;
       try {
         text = utf8.decode(bytes);
-        value = JSON.parse(text);
+        outline = outlineOf(bytes);
+        value = JSON.parse(outline?.text ?? text);
       } catch (error) {
         return { refusal: refusal('INVALID_JSON', jsonProblem(error)), commandType: UNKNOWN };
       }
@@ -57,6 +61,10 @@ export function createIntake({ registry, frameBytesMax }: IntakeOptions): Intake
         return { refusal: refuseOffences('INVALID_FRAME', [NO_OBJECT]), commandType: UNKNOWN };
 
       const fields = value as Fields;
+      if (outline !== undefined) {
+        const offence = outline.problem === 'deep' ? TOO_DEEP : TOO_MANY;
+        return refused(fields, refuseOffences('VALIDATION_FAILED', [offence]), true);
+      }
       if (isTooDeep(fields, text)) return refused(fields, refuseOffences('VALIDATION_FAILED', [TOO_DEEP]), true);
       const { type } = fields;
       const command = typeof type === 'string' ? registry.get(type) : undefined;

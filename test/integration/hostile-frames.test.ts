@@ -42,6 +42,7 @@ const REFUSED: Record<string, (string | Buffer)[]> = {
     '\ufeff{"type":"ping"}',
     '['.repeat(200_000),
     '{"a":'.repeat(200_000),
+    '['.repeat(10_000_000),
     Buffer.alloc(0),
     Buffer.from([0xff, 0xfe, 0x00]),
     Buffer.from([0x22, 0xc3, 0x28, 0x22]),
@@ -75,6 +76,8 @@ const REFUSED: Record<string, (string | Buffer)[]> = {
     json({ type: 'subscribe', topics: ['__proto__'] }),
     `{"type":"ping","x":${deep(64)}}`,
     `{"type":"ping","id":${deep(10_000)}}`,
+    `{"type":"ping","id":"deep","x":${deep(4_000_000)}}`,
+    `{"type":"ping","id":"wide","x":[${'[],'.repeat(3_000_000)}1]}`,
     `{"type":"create_session","id":"deep","input":${deep(10_000, '{"a":1}')}}`,
   ],
   UNKNOWN_COMMAND: [
