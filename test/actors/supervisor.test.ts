@@ -2,7 +2,7 @@
  * Supervisors that run: on a clock that the test moves they restart when their chart says so, stop when they are told to, and
  * hand up what restarting does not help. Then in a whole server, where a restart is a fold.
  */
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { AnyActorRef, AnyMachineSnapshot } from 'xstate';
 import { Host } from '../../actors/host.ts';
 import { supervisionTree } from '../../actors/supervision-tree.ts';
@@ -97,12 +97,20 @@ describe('a supervisor whose children depend on each other', () => {
 
   it('that was stopped restarts nothing, not even what it waited for', () => {
     const { clock, host, supervisor, done } = supervise(supervisionTree);
+    // XState warns of what is sent to an actor that has ended.
+    const warn = vi.spyOn(console, 'warn');
+    const shown: unknown[] = [];
+    host.inspect((event) => {
+      if (event.type === '@xstate.snapshot') shown.push((event.snapshot as AnyMachineSnapshot).value);
+    });
     supervisor.failed('journal');
     supervisor.stop();
     supervisor.failed('directory');
     supervisor.started();
     clock.advance(60_000);
     expect([done, clock.pendingTimers, host.rootCount]).toEqual([[], 0, 0]);
+    expect(shown).toEqual(['backingOff', 'stopped']);
+    expect(warn).not.toHaveBeenCalled();
   });
 });
 
