@@ -7,13 +7,13 @@
 export const closeCodes = {
   /** The server stops, or the client's heartbeat stopped: connect again. */
   goingAway: 1001,
-  /** Authentication, Host or Origin refused: connecting again in the same way fails in the same way. */
+  /** Authentication, Host or Origin refused, or a message in too many pieces: the same again fails in the same way. */
   policyViolation: 1008,
   /** A frame was so large that the transport did not take it in; the next one may be smaller. */
   tooLarge: 1009,
   /** A defect of the server; what was acknowledged is stored. */
   internalError: 1011,
-  /** No room for another connection at the moment, or this one did not even take its responses; they are stored. */
+  /** No room for another connection or an unfinished frame, or this one did not even take its responses; they are stored. */
   tryAgainLater: 1013,
 } as const;
 
