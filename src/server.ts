@@ -24,6 +24,7 @@ import { createEchoEngine } from './engines/echo.ts';
 import { createPiEngine } from './engines/pi.ts';
 import { createScriptedEngine } from './engines/scripted.ts';
 import { createIds } from './ids.ts';
+import { ListenerWatch } from './listener-watch.ts';
 import { fingerprint } from './journal/fingerprint.ts';
 import { createMemoryJournal } from './journal/memory.ts';
 import { createSqliteJournal } from './journal/sqlite.ts';
@@ -130,9 +131,11 @@ export function createServer(config: Config, parts: ServerParts = {}): Server {
         failed = true;
         (parts.onFatal ?? rethrow)(error);
       },
+      restartTransports: () => watch.restart(),
     },
   );
   const listener = createHttpListener({ connectionsMax, isOwnHost: isLoopback });
+  const watch = new ListenerWatch(listener, clock, (error) => system.transportsFailed(error));
   const webSockets = createWebSocketTransport(
     listener,
     { reception: system, clock, telemetry },
@@ -163,7 +166,9 @@ export function createServer(config: Config, parts: ServerParts = {}): Server {
       listener.on('error', (error) => telemetry.observe({ level: 'error', message: 'the listener failed', error }));
       const recovery = await system.start();
       stdio?.read();
-      return listening === undefined ? { recovery } : { listening, recovery };
+      if (listening === undefined) return { recovery };
+      watch.start(listening);
+      return { listening, recovery };
     } catch (error) {
       await closeAll();
       throw error;
@@ -177,6 +182,7 @@ export function createServer(config: Config, parts: ServerParts = {}): Server {
     );
     // A start that was refused has closed everything itself.
     if (started === false) return;
+    watch.stop();
     try {
       if (started === true && !failed) await system.drain();
     } finally {
