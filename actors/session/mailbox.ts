@@ -310,7 +310,7 @@ export class Mailbox implements OpeningOwner {
         this.#turns.call();
         return;
       case 'signalAbort':
-        this.#turns.signal();
+        this.#turns.signal((intent.params as { commandId: string }).commandId);
         return;
       case 'forgetSession': {
         if (session.state !== undefined) forget(this.#runtime, session.state.engine, this.id);

@@ -110,9 +110,9 @@ export class Turns {
     run.handOver((result) => this.#guard(() => this.#onReleased(run.command.commandId, result)));
   }
 
-  /** The end is durable. */
-  signal(): void {
-    this.#run?.abort(this.#runtime.limits.drainMs);
+  /** The end of the turn is durable. By then its engine may have let go, and the next turn may run. */
+  signal(commandId: string): void {
+    if (this.#run?.command.commandId === commandId) this.#run.abort(this.#runtime.limits.drainMs);
   }
 
   /** A message for the running turn was recorded: it goes to the engine once it is durable. */

@@ -28,6 +28,23 @@ describe('aborting a running turn', () => {
     expect(engine.turn.aborted).toBe(true);
   });
 
+  it('never reaches the next turn, also when the engine let go before the abort was durable', async () => {
+    const { world, client, send, prompt, engine } = await createScene();
+    await prompt('p');
+    await prompt('q');
+    world.journal.hold();
+    await send(abort('a'));
+    engine.turn.finish();
+    await world.settle();
+    world.journal.pass();
+    await world.settle();
+    expect(engine.turns).toHaveLength(2);
+    expect(engine.turn.aborted).toBe(false);
+    engine.turn.finish();
+    await world.settle();
+    expect(client.response('q')).toMatchObject({ success: true });
+  });
+
   it('closes everything that clients saw opened', async () => {
     const { client, send, prompt, engine } = await createScene();
     await prompt('p');
