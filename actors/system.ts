@@ -69,7 +69,7 @@ export interface SystemOptions {
   readonly limits: Limits;
   /** Called once when restarting does not help: the process has to end; nothing unacknowledged was shown. */
   readonly onFatal: (error: Error) => void;
-  /** Starts again what listens, after `transportsFailed`; the connections that are left stay. */
+  /** Starts again what listens, if it does not, after `transportsFailed`; the connections that are left stay. */
   readonly restartTransports?: () => Promise<void>;
 }
 
@@ -271,7 +271,8 @@ class RunningSystem implements System, RebuildOwner {
 
   async #restart(child: string): Promise<void> {
     try {
-      if (child === 'transports') await this.#options.restartTransports?.();
+      // They stand behind journal and directory, and may have failed with these: of several, the first one is named.
+      if (child !== 'sessions') await this.#options.restartTransports?.();
       const recovery = await this.#rebuild.attempt();
       if (!this.#server.getSnapshot().matches('rebuilding')) return;
       this.#root.started();
