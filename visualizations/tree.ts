@@ -11,7 +11,7 @@ const TITLE = 'The supervision tree';
 const DESCRIPTION = 'Each actor with its restart rule and kind of state, below the one that it is a child of.';
 
 /** What a picture says of an actor below its id. */
-export function linesOf({ machine, restart, state, supervises }: ChildSpec): string[] {
+function linesOf({ machine, restart, state, supervises }: ChildSpec): string[] {
   const lines = [`${restart}, ${state} (${machine})`];
   if (supervises === undefined) return lines;
   const { strategy, restartsMax, periodMs } = supervises;
