@@ -4,7 +4,7 @@ import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { ask, handshake, startTestServer, type Setup, type TestServer } from './in-test-reception.ts';
-import { PONG, RawPeer, rawFrame } from './raw-frames.ts';
+import { closed, PONG, RawPeer, rawFrame } from './raw-frames.ts';
 
 const MIB = 1024 * 1024;
 let server: TestServer;
@@ -50,7 +50,7 @@ describe('a connection that does not become a WebSocket', () => {
     const text = 'GET / HTTP/1.1\r\nHost: localhost\r\n';
     let at = 0;
     const drip = setInterval(() => dripping.write(at < text.length ? text[(at += 1) - 1]! : 'X-A: b\r\n'), 5);
-    await Promise.all([silent, dripping].map((socket) => once(socket.resume(), 'close')));
+    await Promise.all([silent, dripping].map((socket) => closed(socket.resume())));
     clearInterval(drip);
     await expectService();
   });

@@ -1,5 +1,4 @@
 /** WebSocket frames byte by byte, right or wrong, and a client on a bare socket that sends them and reads what comes back. */
-import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { handshake } from './in-test-reception.ts';
 
@@ -63,10 +62,15 @@ export function framesIn(bytes: Buffer): Received[] {
   return frames;
 }
 
+/** Settles with the end of a socket, also when it ends with an error: who is hostile has to expect a reset. */
+export function closed(socket: Socket): Promise<void> {
+  return new Promise((resolve) => socket.once('close', () => resolve()));
+}
+
 /** A client that is connected and sends what it is told to. */
 export class RawPeer {
   readonly socket: Socket;
-  readonly ended: Promise<unknown>;
+  readonly ended: Promise<void>;
   #bytes = Buffer.alloc(0);
   #onHead: (() => void) | undefined;
 
@@ -79,7 +83,7 @@ export class RawPeer {
 
   private constructor(port: number) {
     this.socket = connect(port, '127.0.0.1');
-    this.ended = once(this.socket, 'close');
+    this.ended = closed(this.socket);
     // A server that had enough may reset the connection.
     this.socket.on('error', () => undefined);
     this.socket.on('data', (chunk: Buffer) => {
