@@ -274,7 +274,7 @@ describe('a journal that fails', () => {
     const seen: Frame[] = [];
     const socket = new WebSocket(url);
     socket.on('message', (data) => void seen.push(frameOf(data)));
-    const send = async (frame: object & { readonly id: string }): Promise<Frame> => {
+    const send = async (frame: Frame & { readonly id: string }): Promise<Frame> => {
       const from = seen.length;
       socket.send(JSON.stringify(frame));
       return vi.waitFor(() => {

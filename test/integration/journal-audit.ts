@@ -61,7 +61,7 @@ class Auditor {
   readonly #problems: string[] = [];
   readonly #lanes = new Map<string, { laneSeq: number; hash: string }>();
   readonly #ids = new Set<string>();
-  readonly #open = new Map<number, { accepted: CommandAccepted; started: boolean }>();
+  readonly #open = new Map<number, { accepted: CommandAccepted; attempt: number }>();
   readonly #outcomes = new Map<string, OutcomeEntry>();
   readonly #events = new Map<string, string>();
   readonly #sessions = new Map<string, FoldedSession>();
@@ -81,9 +81,9 @@ class Auditor {
       entryCount: stored.length,
       boots: this.#boots,
       outcomes: this.#outcomes,
-      started: ids(({ started }) => started),
-      waitingControl: ids(({ started, accepted }) => !started && accepted.mailbox === 'control'),
-      waitingWork: ids(({ started, accepted }) => !started && accepted.mailbox === 'work'),
+      started: ids(({ attempt }) => attempt > 0),
+      waitingControl: ids(({ attempt, accepted }) => attempt === 0 && accepted.mailbox === 'control'),
+      waitingWork: ids(({ attempt, accepted }) => attempt === 0 && accepted.mailbox === 'work'),
       events: this.#events,
       sessions: [...this.#sessions.values()],
       problems: this.#problems,
@@ -106,12 +106,13 @@ class Auditor {
     switch (entry.kind) {
       case 'command.accepted':
         this.#identify(entry);
-        this.#open.set(entry.offset, { accepted: entry, started: false });
+        this.#open.set(entry.offset, { accepted: entry, attempt: 0 });
         break;
       case 'command.started': {
         const command = this.#open.get(entry.acceptedOffset);
-        this.#must(command?.started === false, entry, 'starts what is over, unknown or started already');
-        if (command !== undefined) command.started = true;
+        const attempt = command?.attempt ?? Infinity;
+        this.#must(entry.attempt > attempt, entry, 'starts what is over, unknown or started already');
+        if (command !== undefined) command.attempt = entry.attempt;
         break;
       }
       case 'command.settled':
