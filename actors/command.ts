@@ -62,8 +62,10 @@ export class Command implements CommandRef {
   inLane = false;
   /** It got as far as being looked at by its handler. */
   reachedHead = false;
-  /** Tries that were made, as far as the journal or this process knows. */
+  /** Starts that are journalled. */
   attempt = 0;
+  /** Tries that brought its session, or the process, down. */
+  crashes = 0;
   /** It is tried again after a crash: at the head of its lane the try is journalled before it is made. */
   announces = false;
   /** How many of its dependencies have no outcome yet. */

@@ -15,8 +15,8 @@ import type { ParsedCommand } from './ports.ts';
 import type { Survivors } from './recovery.ts';
 import { ReleaseQueue } from './release-queue.ts';
 import { Router, routerLogic } from './router.ts';
-import type { Runtime, Shared } from './runtime.ts';
-import type { Frozen, Mailbox } from './session/mailbox.ts';
+import type { Replaceable, Runtime, Shared } from './runtime.ts';
+import type { Frozen } from './session/mailbox.ts';
 import { TimerWheel } from './timer-wheel.ts';
 
 const TIMER_RESOLUTION_MS = 1;
@@ -24,7 +24,7 @@ const TIMER_RESOLUTION_MS = 1;
 /** Who hears of what fails in a core. */
 export interface CoreOwner {
   journalFailed(core: Core, error: Error): void;
-  crashed(core: Core, error: unknown, session: Mailbox | undefined): void;
+  crashed(core: Core, error: unknown, mailbox: Replaceable | undefined): void;
 }
 
 export class Core {
@@ -45,7 +45,7 @@ export class Core {
         entriesMax: limits.idempotencyEntriesMax,
         cacheBytesMax: limits.idempotencyCacheBytesMax,
       }),
-      crashed: (error, session) => owner.crashed(this, error, session),
+      crashed: (error, mailbox) => owner.crashed(this, error, mailbox),
     };
     this.router = new Router(this.runtime);
     this.#actor = host.start(routerLogic, 'directory', this.router);

@@ -334,7 +334,7 @@ export class Outcomes {
     for (const effect of effects) {
       switch (effect.type) {
         case 'attach': {
-          subscriptions.attach(effect.sessionId, connection, effect.deltas);
+          subscriptions.attach(effect.sessionId, connection, effect.deltas, synced?.seq ?? 0);
           connection.sendResponse(frames.notice('session_synced', { sessionId: effect.sessionId, ...synced }));
           break;
         }

@@ -122,9 +122,11 @@ export class Rebuild {
     try {
       if (this.#journalFailed) await this.#shared.journal.open();
       this.#journalFailed = false;
-      return await this.#recovery.run(this.#serverVersion, cause);
+      const recovery = await this.#recovery.run(this.#serverVersion, cause);
+      if (this.#spent) throw new Error('another defect showed while it was rebuilt');
+      return recovery;
     } catch (error) {
-      if (!this.#core.runtime.writer.writable) this.#journalFailed = true;
+      if (this.#recovery.journalFailed) this.#journalFailed = true;
       // What waits for the rebuild need not wait for the next try.
       if (router.phase === 'unread') await this.#degrade();
       throw error;

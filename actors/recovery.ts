@@ -11,7 +11,7 @@ import { Command } from './command.ts';
 import { namesOf } from './names.ts';
 import type { Names } from './names.ts';
 import { SERVER_LANE, sessionLane } from './entry.ts';
-import type { CommandAccepted, CommandFinished, CommandSettled, Entry } from './entry.ts';
+import type { CommandAccepted, CommandFinished, CommandSettled, Entry, StoredEntry } from './entry.ts';
 import { failure } from './message.ts';
 import type { CommandContract, Failure, Principal, RecoveredCommand, RecoverySummary } from './message.ts';
 import type { ParsedCommand } from './ports.ts';
@@ -70,6 +70,7 @@ export class Recovery {
   #folded = 0;
   #outcomes = 0;
   #opened = false;
+  #unreadable = false;
   #classifying = false;
 
   constructor(runtime: Runtime, router: Router, survivors: Survivors = noSurvivors) {
@@ -87,9 +88,9 @@ export class Recovery {
 
   /** Folds what the journal holds beyond what was folded before. It may be called before `run`, on a journal that only reads. */
   async fold(): Promise<void> {
-    const { journal, writer } = this.#runtime;
+    const { writer } = this.#runtime;
     for (;;) {
-      const page = await journal.scan({ after: this.#folded, limit: PAGE_ENTRIES });
+      const page = await this.#scan();
       const last = page.at(-1);
       if (last === undefined) break;
       for (const { entry } of page) this.#foldEntry(entry);
@@ -98,6 +99,11 @@ export class Recovery {
       if (this.#opened) this.#tell({ type: 'page.folded', entries: page.length });
     }
     writer.resume(this.#folded, this.#lanes);
+  }
+
+  /** What failed is the journal: it has to be opened again. */
+  get journalFailed(): boolean {
+    return this.#unreadable || !this.#runtime.writer.writable;
   }
 
   /**
@@ -123,6 +129,7 @@ export class Recovery {
     }
     this.#classifying = true;
     this.#tell({ type: 'journal.folded' });
+    this.#runtime.subscriptions.reconcileAll((id) => this.#router.session(id)?.state);
     this.#classify();
     this.#tell({ type: 'work.classified', commands: this.#classified.length });
     const counts = { classified: this.#classified.length, requeued: this.#requeued.length };
@@ -145,6 +152,17 @@ export class Recovery {
       startedAt: this.#startedAt,
       tookMs: clock.now() - this.#startedAt,
     };
+  }
+
+  async #scan(): Promise<StoredEntry[]> {
+    try {
+      const page = await this.#runtime.journal.scan({ after: this.#folded, limit: PAGE_ENTRIES });
+      this.#unreadable = false;
+      return page;
+    } catch (error) {
+      this.#unreadable = true;
+      throw error;
+    }
   }
 
   /** Ends it, also in the middle. */
@@ -242,6 +260,7 @@ export class Recovery {
     const known = 'contract' in parsed;
     const command = this.#rebuild(accepted, known ? parsed : lost(accepted), principal);
     command.attempt = attempts;
+    command.crashes = attempts;
     if (accepted.deadlineAt !== undefined && accepted.deadlineAt <= clock.now()) {
       this.#end(command, timeout(command, accepted.deadlineAt), 'deadline');
     } else if (!known) {

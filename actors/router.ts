@@ -16,7 +16,7 @@ import { failure } from './message.ts';
 import type { Failure, Outcome } from './message.ts';
 import { outcomeOf, Outcomes } from './outcomes.ts';
 import type { ParsedCommand } from './ports.ts';
-import type { Runtime } from './runtime.ts';
+import type { Replaceable, Runtime } from './runtime.ts';
 import { Mailbox } from './session/mailbox.ts';
 import type { Frozen, MailboxOwner } from './session/mailbox.ts';
 import { rebuildSession } from './session/rebuild.ts';
@@ -73,6 +73,8 @@ export class Router implements MailboxOwner {
   readonly #resolved: Command[] = [];
   #depth = 0;
   #phase: Phase = 'unread';
+  /** Given up: what comes now waits for the router that takes its place. */
+  #frozen = false;
   /** Commands that came before the journal was read again, in order. */
   #early: Early[] = [];
   /** Admitted, and in no mailbox yet. */
@@ -107,6 +109,7 @@ export class Router implements MailboxOwner {
   }
 
   #serve(phase: 'blind' | 'stale' | 'open'): void {
+    if (this.#frozen) return;
     this.#phase = phase;
     this.outcomes.stale = phase !== 'open';
     this.outcomes.blind = phase === 'blind';
@@ -121,6 +124,7 @@ export class Router implements MailboxOwner {
   /** Nothing acts any more: turns are told to stop, timers are off. What was recorded may still become durable. */
   freeze(): Frozen[] {
     this.#phase = 'unread';
+    this.#frozen = true;
     const mailboxes = [this.#server, ...this.#releasing.values(), ...this.#mailboxes.values()];
     return mailboxes.map((mailbox) => mailbox.freeze());
   }
@@ -189,9 +193,10 @@ export class Router implements MailboxOwner {
     return mailbox;
   }
 
-  /** It stands in the directory, or waits for an engine to let go: it can be replaced by itself. */
-  holds(mailbox: Mailbox): boolean {
-    return this.#mailboxes.get(mailbox.id) === mailbox || this.#releasing.get(mailbox.id) === mailbox;
+  /** The mailbox if it can be replaced by itself: it stands in the directory, or waits for an engine to let go. */
+  replaceable(mailbox: Replaceable): Mailbox | undefined {
+    const { id } = mailbox;
+    return [this.#mailboxes.get(id), this.#releasing.get(id)].find((one) => one === mailbox);
   }
 
   find(sessionId: string): Mailbox | undefined {

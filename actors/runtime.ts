@@ -15,7 +15,6 @@ import type { CommandEvent } from '../machines/command.ts';
 import type { Command } from './command.ts';
 import type { ReleaseQueue } from './release-queue.ts';
 import type { Subscriptions } from './subscriptions.ts';
-import type { Mailbox } from './session/mailbox.ts';
 import type { TimerWheel } from './timer-wheel.ts';
 
 export interface Shared {
@@ -37,11 +36,16 @@ export interface Shared {
   onCommandStep: ((command: Command, step: CommandEvent['type']) => void) | undefined;
 }
 
+/** A mailbox, as the one that is told to replace it by itself sees it. */
+export interface Replaceable {
+  readonly id: string;
+}
+
 export interface Runtime extends Shared {
   readonly wheel: TimerWheel;
   readonly releases: ReleaseQueue;
   readonly writer: JournalWriter;
   readonly deduplication: Deduplication;
-  /** Something threw that never should. `session`: only this one is in doubt; without it, everything that is folded is. */
-  readonly crashed: (error: unknown, session?: Mailbox) => void;
+  /** Something threw that never should. `mailbox`: only this one is in doubt; without it, everything that is folded is. */
+  readonly crashed: (error: unknown, mailbox?: Replaceable) => void;
 }

@@ -15,8 +15,20 @@ export interface EventFrame {
   text(deltas: DeltaMode): string;
 }
 
+/** Those who are attached to a session, and how far its durable events were shown to them. */
+interface Viewers {
+  readonly connections: Map<Connection, DeltaMode>;
+  shownSeq: number;
+}
+
+/** Where the events of a session stand. */
+interface Place {
+  readonly epoch: string;
+  readonly seq: number;
+}
+
 export class Subscriptions {
-  readonly #sessions = new Map<string, Map<Connection, DeltaMode>>();
+  readonly #sessions = new Map<string, Viewers>();
   /** Connections that see the lifecycle of everybody's commands. */
   readonly lifecycle = new Set<Connection>();
   readonly sessionTopic = new Set<Connection>();
@@ -31,13 +43,15 @@ export class Subscriptions {
     return this.#sessions.has(sessionId);
   }
 
-  attach(sessionId: string, connection: Connection, deltas: DeltaMode): void {
+  /** `seq`: the last durable event that the client has seen, in the snapshot that it attaches with. */
+  attach(sessionId: string, connection: Connection, deltas: DeltaMode, seq: number): void {
     let viewers = this.#sessions.get(sessionId);
     if (viewers === undefined) {
-      viewers = new Map();
+      viewers = { connections: new Map(), shownSeq: seq };
       this.#sessions.set(sessionId, viewers);
     }
-    viewers.set(connection, deltas);
+    viewers.shownSeq = seq;
+    viewers.connections.set(connection, deltas);
     connection.attached.add(sessionId);
   }
 
@@ -45,15 +59,15 @@ export class Subscriptions {
     connection.attached.delete(sessionId);
     const viewers = this.#sessions.get(sessionId);
     if (viewers === undefined) return;
-    viewers.delete(connection);
-    if (viewers.size === 0) this.#sessions.delete(sessionId);
+    viewers.connections.delete(connection);
+    if (viewers.connections.size === 0) this.#sessions.delete(sessionId);
   }
 
   /** The session is gone: nobody sees it any more. */
   drop(sessionId: string): void {
     const viewers = this.#sessions.get(sessionId);
     if (viewers === undefined) return;
-    for (const connection of viewers.keys()) connection.attached.delete(sessionId);
+    for (const connection of viewers.connections.keys()) connection.attached.delete(sessionId);
     this.#sessions.delete(sessionId);
   }
 
@@ -63,16 +77,36 @@ export class Subscriptions {
     this.sessionTopic.delete(connection);
   }
 
+  /**
+   * Sessions were folded again. What became durable and was not shown, because the journal failed before it could say so, is
+   * shown by nobody any more: those who watch are told where they fell behind.
+   */
+  reconcileAll(placeOf: (sessionId: string) => Place | undefined): void {
+    for (const sessionId of [...this.#sessions.keys()]) this.reconcile(sessionId, placeOf(sessionId));
+  }
+
+  /** The same for one session; undefined: it is gone. */
+  reconcile(sessionId: string, place: Place | undefined): void {
+    const viewers = this.#sessions.get(sessionId);
+    if (viewers === undefined || viewers.shownSeq === place?.seq) return;
+    this.drop(sessionId);
+    if (place === undefined) return;
+    for (const connection of viewers.connections.keys()) {
+      connection.sendLagging(sessionId, place.epoch, viewers.shownSeq);
+    }
+  }
+
   /** Shows an event to those attached; who can't keep up is told where it fell behind, and is detached. */
   publish(sessionId: string, frame: EventFrame): void {
     const viewers = this.#sessions.get(sessionId);
     if (viewers === undefined) return;
-    for (const [connection, deltas] of viewers) {
+    for (const [connection, deltas] of viewers.connections) {
       if (frame.ephemeral && deltas === 'none') continue;
       if (connection.sendEvent(frame.text(deltas))) continue;
       this.detach(sessionId, connection);
       connection.sendLagging(sessionId, frame.epoch, frame.ephemeral ? frame.seq : frame.seq - 1);
     }
+    if (!frame.ephemeral) viewers.shownSeq = frame.seq;
   }
 
   announceLifecycle(text: string, origin: Connection | null): void {

@@ -26,7 +26,7 @@ import type { Clock, Engine, Frames, Ids, Intake, Journal, Outlet, Peer, Recepti
 import { Rebuild } from './rebuild.ts';
 import type { RebuildOwner } from './rebuild.ts';
 import type { Cause } from './recovery.ts';
-import type { Shared } from './runtime.ts';
+import type { Replaceable, Shared } from './runtime.ts';
 import { createServerView } from './server-view.ts';
 import type { Mailbox } from './session/mailbox.ts';
 import type { Session } from './session/session.ts';
@@ -232,13 +232,14 @@ class RunningSystem implements System, RebuildOwner {
     this.#failed({ child: 'journal', error: error.message });
   }
 
-  crashed(core: Core, error: unknown, mailbox: Mailbox | undefined): void {
+  crashed(core: Core, error: unknown, crashed: Replaceable | undefined): void {
     if (core !== this.#rebuild.core || core.isFrozen) return;
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    const mailbox = crashed === undefined ? undefined : core.router.replaceable(crashed);
     const child = mailbox === undefined ? 'directory' : `session:${mailbox.id}`;
     this.#shared.telemetry.observe({ level: 'error', message: 'a defect showed', child, error: text });
     const message = error instanceof Error ? error.message : String(error);
-    if (mailbox === undefined || this.#rebuild.recovers || !core.router.holds(mailbox)) {
+    if (mailbox === undefined || this.#rebuild.recovers) {
       this.#failed({ child: 'directory', error: message });
       return;
     }

@@ -28,7 +28,8 @@ export class Acceptance {
     if (command.accepted) return;
     command.accepted = true;
     this.#deadlines.set(command);
-    if (command.contract.journalled) this.#record(command, session?.state === undefined ? undefined : session);
+    if (command.contract.journalled && command.acceptedOffset === 0)
+      this.#record(command, session?.state === undefined ? undefined : session);
     const { frames, subscriptions, writer } = this.#runtime;
     this.#outcomes.hold(command.origin, writer.newestBatch, () => {
       subscriptions.announceLifecycle(frames.accepted(command), command.origin);
@@ -42,13 +43,14 @@ export class Acceptance {
    */
   retry(command: Command, session: Session | undefined): void {
     this.accept(command, session);
+    command.attempt += 1;
     const { commandId, acceptedOffset, attempt, sessionId } = command;
     const ids = sessionId === undefined ? { commandId } : { commandId, sessionId };
     this.#runtime.writer.append(SERVER_LANE, {
       kind: 'command.started',
       ...ids,
       acceptedOffset,
-      attempt: attempt + 1,
+      attempt,
       content: {},
     });
   }

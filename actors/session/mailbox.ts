@@ -53,8 +53,6 @@ export interface Frozen {
   readonly commands: readonly Command[];
   /** The one that acted when the defect showed. */
   readonly acting: Command | undefined;
-  /** The one whose turn ran, if it has no outcome. */
-  readonly turn: Command | undefined;
   /** The engine that has not let go. */
   readonly run: TurnRun | undefined;
 }
@@ -153,6 +151,10 @@ export class Mailbox implements OpeningOwner {
     while (this.#gate === 'open' && this.#session?.holdsEngine !== true) {
       const head = this.#waiting.queue[0];
       if (head === undefined) return;
+      if (head.outcome !== undefined) {
+        this.#waiting.queue.shift();
+        continue;
+      }
       if (head.unresolved > 0) {
         if (!head.awaitsDependencies) this.#runtime.onCommandStep?.(head, 'command.postponed');
         this.#deadlines.awaitDependencies(head);
@@ -160,7 +162,7 @@ export class Mailbox implements OpeningOwner {
       }
       // The dependency may be over before anyone came to tell.
       this.#deadlines.resolve(head);
-      if (head.announces) return this.#announce(head);
+      if (mustAnnounce(head)) return this.#announce(head);
       this.#waiting.queue.shift();
       this.#decide(head);
     }
@@ -214,16 +216,18 @@ export class Mailbox implements OpeningOwner {
 
   /** Gives up: engines, timers and late answers find nobody from now on. Nothing of it is told or recorded here. */
   freeze(): Frozen {
-    const turn = this.#turns.command;
     const acting = this.#acting?.told === false ? this.#acting : undefined;
-    const commands = new Set([...(acting === undefined ? [] : [acting]), ...this.#pending()]);
+    const pending = this.#pending();
+    // At the head of its lane it is the first of those that wait; in the middle of its admission it is the last.
+    const order = acting === undefined ? pending : acting.reachedHead ? [acting, ...pending] : [...pending, acting];
+    const commands = new Set(order);
     if (this.#gate !== 'closed' && this.#exists) this.#owner.sessionCount -= 1;
     this.#gate = 'frozen';
     const run = this.#turns.detach();
     this.#session?.stop();
     this.#opening?.session?.stop();
     for (const command of commands) this.#deadlines.disarm(command);
-    return { commands: [...commands], acting, turn, run };
+    return { commands: [...commands], acting, run };
   }
 
   /** Takes the place of a mailbox that was given up: what that held, and what comes, waits until `rebuilt`. */
@@ -242,8 +246,10 @@ export class Mailbox implements OpeningOwner {
         command.inLane = this.#session?.queues(command.acceptedOffset) === true;
         this.#deadlines.arm(command);
       }
-      if (retried?.contract.journalled === true) this.#announce(retried);
-      else this.#openGate();
+      // A turn journals its start by itself, before the engine is called.
+      if (retried !== undefined) retried.announces = retried.contract.journalled && !retried.contract.turn;
+      if (retried === undefined || !mustAnnounce(retried)) this.#openGate();
+      else this.#announce(retried);
     });
   }
 
@@ -328,8 +334,9 @@ export class Mailbox implements OpeningOwner {
     } else if (this.#opening?.command === command) {
       this.#opening.refuse(outcome);
     } else {
-      this.#waiting.withdraw(command);
+      // In this order: should its outcome not be recorded, it still waits.
       this.#outcomes.settle(command, { outcome }, this.#session);
+      this.#waiting.withdraw(command);
     }
   }
 
@@ -429,8 +436,8 @@ export class Mailbox implements OpeningOwner {
     this.#waiting.aside.add(command);
     consult(this.#runtime, this.#deadlines, command, decision, (outcome) => {
       this.guard(() => {
-        this.#waiting.aside.delete(command);
         this.#settle(command, { outcome });
+        this.#waiting.aside.delete(command);
         this.#tidy();
       });
     });
@@ -491,8 +498,8 @@ export class Mailbox implements OpeningOwner {
     for (const waiting of this.#pending()) {
       // What is still at the gate came later: it belongs to the next incarnation.
       if (waiting === command || this.#waiting.parked.includes(waiting)) continue;
-      this.#waiting.withdraw(waiting);
       this.#outcomes.settle(waiting, { outcome }, session);
+      this.#waiting.withdraw(waiting);
     }
     this.#gate = 'closed';
     const notice = { type: 'session_deleted', data: { sessionId: this.id } };
@@ -538,4 +545,9 @@ export class Mailbox implements OpeningOwner {
   #tidy(): void {
     if (!this.#exists && this.#gate === 'open' && this.depth === 0) this.#owner.emptied(this);
   }
+}
+
+/** It acts: what only fails for a dependency does not. */
+function mustAnnounce(command: Command): boolean {
+  return command.announces && command.dependencyFailure === undefined;
 }

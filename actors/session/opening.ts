@@ -25,6 +25,8 @@ export interface OpeningOwner {
   readonly id: string;
   readonly epoch: string;
   readonly perform: (intent: Intent, session: Session) => void;
+  /** Runs what a wait of the opening leads to. */
+  readonly guard: (act: () => void) => void;
   /** The session is there, or refused (undefined); what waited behind the creation goes on. */
   opened(session: Session | undefined): void;
   /** The engine has to be loaded: what waits behind the creation is told so. */
@@ -71,10 +73,15 @@ export class Opening {
     }
     journal.head(lane).then(
       (laneSeq) => {
-        if (!writer.knows(lane)) writer.adopt(lane, laneSeq);
-        this.#proceed();
+        this.#owner.guard(() => {
+          if (!writer.knows(lane)) writer.adopt(lane, laneSeq);
+          this.#proceed();
+        });
       },
-      (error: unknown) => this.refuse(failure('JOURNAL_UNAVAILABLE', `The journal can not be read: ${String(error)}`)),
+      (error: unknown) => {
+        const outcome = failure('JOURNAL_UNAVAILABLE', `The journal can not be read: ${String(error)}`);
+        this.#owner.guard(() => this.refuse(outcome));
+      },
     );
   }
 
@@ -82,9 +89,10 @@ export class Opening {
   prepare(): void {
     const prepared = async (): Promise<void> => this.#engine.prepare();
     prepared().then(
-      () => this.#open(),
+      () => this.#owner.guard(() => this.#open()),
       (error: unknown) => {
-        this.refuse(failure('ENGINE_UNAVAILABLE', error instanceof Error ? error.message : String(error)));
+        const outcome = failure('ENGINE_UNAVAILABLE', error instanceof Error ? error.message : String(error));
+        this.#owner.guard(() => this.refuse(outcome));
       },
     );
   }

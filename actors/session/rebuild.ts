@@ -7,7 +7,7 @@
  */
 import type { Command } from '../command.ts';
 import { sessionLane } from '../entry.ts';
-import type { CommandFinished, CommandSettled, Entry } from '../entry.ts';
+import type { CommandAccepted, CommandFinished, CommandSettled, Entry } from '../entry.ts';
 import { failure } from '../message.ts';
 import type { Outcomes } from '../outcomes.ts';
 import type { Runtime } from '../runtime.ts';
@@ -54,15 +54,26 @@ async function foldLane(
     for (const { entry } of page) {
       const ended = commands.find((command) => isEndOf(entry, command));
       if (ended !== undefined) ends.set(ended, entry as End);
+      if (entry.kind === 'command.accepted') recognize(entry, commands);
       foldEntry(runtime, mailbox, entry);
     }
   }
 }
 
+/** A defect may have shown between the entry that accepts a command and the note of it. */
+function recognize(entry: CommandAccepted, commands: readonly Command[]): void {
+  const found = commands.find((command) => isSame(entry, command) && command.acceptedOffset === 0);
+  if (found !== undefined) found.acceptedOffset = entry.offset;
+}
+
+function isSame(entry: CommandAccepted | CommandSettled, command: Command): boolean {
+  return entry.commandId === command.commandId && entry.principal === command.principal.id;
+}
+
 function isEndOf(entry: Entry, command: Command): boolean {
   if (entry.kind === 'command.finished') return entry.acceptedOffset === command.acceptedOffset;
   if (entry.kind !== 'command.settled' || command.acceptedOffset !== 0) return false;
-  return entry.commandId === command.commandId && entry.principal === command.principal.id;
+  return isSame(entry, command);
 }
 
 function resume(
@@ -74,23 +85,26 @@ function resume(
   error: string,
 ): void {
   const { session } = mailbox;
+  runtime.subscriptions.reconcile(mailbox.id, session?.state);
   let retried: Command | undefined;
   for (const command of frozen.commands) {
+    // What it was told of its acceptance counts only with the entry.
+    if (command.contract.journalled && command.acceptedOffset === 0) command.accepted = false;
     const end = ends.get(command);
     if (end !== undefined) {
       outcomes.restore(command, end);
     } else if (command.outcome !== undefined) {
       // A read: it has its answer, and nothing to show for it in the journal.
       outcomes.tellStored(command, command.outcome, undefined);
-    } else if (command === frozen.turn) {
+    } else if (session?.state?.turn != null && session.state.turn.acceptedOffset === command.acceptedOffset) {
       const text = `Command '${command.commandType}' was interrupted: its session failed and was rebuilt: ${error}`;
-      const events = session?.state === undefined ? [] : closingEvents(session.state, text);
+      const events = closingEvents(session.state, text);
       const outcome = failure('INTERRUPTED', text, { reason: 'session rebuilt' });
       const held = frozen.run === undefined ? {} : { interrupted: true as const };
       outcomes.settle(command, { outcome, events, recovered: 'session rebuilt', ...held }, session);
     } else if (command === frozen.acting) {
-      command.attempt += 1;
-      if (command.attempt < runtime.limits.attemptsMax) retried = command;
+      command.crashes += 1;
+      if (command.crashes < runtime.limits.attemptsMax) retried = command.reachedHead ? command : undefined;
       else outcomes.settle(command, { outcome: quarantined(command, error), recovered: 'quarantined' }, session);
     }
   }
@@ -104,6 +118,6 @@ function resume(
 
 /** How a command ends that fails its session, or the process, whenever it acts. */
 export function quarantined(command: Command, error: string): ReturnType<typeof failure> {
-  const text = `Command '${command.commandType}' failed ${command.attempt} times and is not tried again: ${error}`;
-  return failure('COMMAND_QUARANTINED', text, { attempts: command.attempt });
+  const text = `Command '${command.commandType}' failed ${command.crashes} times and is not tried again: ${error}`;
+  return failure('COMMAND_QUARANTINED', text, { attempts: command.crashes });
 }

@@ -173,6 +173,8 @@ export class Session {
         this.#queue(entry.offset, entry.commandId, entry.deadlineAt);
         break;
       case 'command.started':
+        // Accepted before there was a session, it is in its lane from its start on at the latest.
+        if (!this.queues(entry.acceptedOffset)) this.#queue(entry.acceptedOffset, entry.commandId, undefined);
         this.#queued?.delete(entry.acceptedOffset);
         this.#lane('work.started');
         if (entry.content.turn === undefined) break;

@@ -70,7 +70,6 @@ export class Turns {
   /** Records the start. The engine is called when that is durable. */
   start(session: Session, engine: Engine, command: Command, input: Json): void {
     const { steers, followUps } = session.state!;
-    command.attempt += 1;
     const opening = { input, steers, followUps };
     const run = new TurnRun(this.#runtime, session, engine, command, opening, this.#guard, (result) =>
       this.#returned(session, run, result),
@@ -81,9 +80,10 @@ export class Turns {
       commandId: command.commandId,
       sessionId: session.id,
       acceptedOffset: command.acceptedOffset,
-      attempt: command.attempt,
+      attempt: command.attempt + 1,
       content: { turn: input },
     });
+    command.attempt += 1;
     command.started = true;
     const { frames, subscriptions } = this.#runtime;
     this.#outcomes.hold(command.origin, session.lastBatch, () => {
@@ -135,9 +135,10 @@ export class Turns {
   }
 
   #returned(session: Session, run: TurnRun, result: TurnResult): void {
-    this.#run = undefined;
     const interrupted = run.command.outcome !== undefined;
     if (!interrupted) this.#complete(session, run, result);
+    // Only now: should the end not be recorded, the command is still the one of the running turn. The next one may run by now.
+    if (this.#run === run) this.#run = undefined;
     this.#onReleased(run.command.commandId, interrupted ? result : undefined);
   }
 

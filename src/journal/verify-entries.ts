@@ -116,14 +116,10 @@ export class EntryAudit {
       this.#must(false, entry, `starts ${entry.commandId}, which offset ${entry.acceptedOffset} does not hold open`);
       return;
     }
-    // A first attempt that brought its session down in one step has left no entry: the server announces the further ones.
-    const announced = !entry.lane.startsWith(LANE_OF_SESSION);
-    const again = open.attempts === 0 && entry.attempt === 2 && announced;
-    const follows = entry.attempt === open.attempts + 1 || again;
-    this.#must(follows, entry, `attempt ${entry.attempt} follows ${open.attempts}`);
+    this.#must(entry.attempt === open.attempts + 1, entry, `attempt ${entry.attempt} follows ${open.attempts}`);
     open.attempts = entry.attempt;
     // A try that is announced comes to the head of its lane next, and may find there that it can't be made.
-    if (!announced) this.#ids.mustHaveSucceeded(open.accepted, entry);
+    if (entry.lane.startsWith(LANE_OF_SESSION)) this.#ids.mustHaveSucceeded(open.accepted, entry);
   }
 
   #finish(entry: CommandFinished): void {

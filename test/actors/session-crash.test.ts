@@ -107,7 +107,7 @@ describe('a session in which a defect shows', () => {
     await scene.send({ type: 'poison', id: 'x', sessionId: 's' });
     await scene.world.advance(0);
     const tries = (await entriesOf(scene.world.store)).filter(({ kind }) => kind === 'command.started');
-    expect(tries.map((entry) => entry.kind === 'command.started' && entry.attempt)).toEqual([2, 3]);
+    expect(tries.map((entry) => entry.kind === 'command.started' && entry.attempt)).toEqual([1, 2]);
   });
 
   it('interrupts the turn that ran, closes it for its viewers, and waits for the engine', async () => {

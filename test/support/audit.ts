@@ -85,7 +85,7 @@ export function audit(entries: readonly Entry[]): Audit {
       case 'command.started':
         must(accepted.has(entry.acceptedOffset), entry, 'starts what was never accepted');
         must(!outcomes.has(entry.acceptedOffset), entry, 'starts what has its outcome');
-        must(entry.attempt > (started.get(entry.acceptedOffset) ?? 0), entry, `is attempt ${entry.attempt} again`);
+        must(entry.attempt === (started.get(entry.acceptedOffset) ?? 0) + 1, entry, `is attempt ${entry.attempt}`);
         started.set(entry.acceptedOffset, entry.attempt);
         break;
       case 'command.settled':

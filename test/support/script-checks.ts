@@ -31,7 +31,7 @@ export function frameProblems(client: Client, sent: readonly SentCommand[]): str
 }
 
 /** Durable events of an attached session are numbered without gaps, and nothing comes twice. */
-function eventProblems(client: Client): string[] {
+export function eventProblems(client: Client): string[] {
   const problems: string[] = [];
   const place = new Map<string, number>();
   for (const frame of client.frames) {
