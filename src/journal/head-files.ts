@@ -105,11 +105,11 @@ export class HeadFiles {
     syncDirectory(this.#dir);
   }
 
-  /** A clean stop. The mark goes: the head says all that it says. */
-  stop(known: KnownHead): void {
+  /** A clean stop. The mark goes: the head says all that it says. `undefined`: they stay as they are. */
+  stop(known: KnownHead | undefined): void {
     if (this.#mark !== undefined) closeSync(this.#mark);
     this.#mark = undefined;
-    if (known.offset === 0) return;
+    if (known === undefined || known.offset === 0) return;
     try {
       this.write(known);
       rmSync(join(this.#dir, MARK_FILE), { force: true });

@@ -49,6 +49,7 @@ export class SqliteEntries {
   readonly #heads = new Map<string, LaneHead>();
   /** What the open transaction adds to the ledger. */
   #added: Parameters<LaneLedger['take']>[] = [];
+  readonly #openedAt: number;
   #offset: number;
   #hash: string;
 
@@ -70,6 +71,7 @@ export class SqliteEntries {
     this.#place = database.prepare<[number], [number, string]>(place).raw();
     this.#pages = new SqlitePages(database, this.#lanes, () => new FirstReading(ledger, head));
     [this.#offset, this.#hash] = this.#end();
+    this.#openedAt = this.#offset;
   }
 
   /** Offset of the newest entry; 0 when there is none. */
@@ -86,10 +88,15 @@ export class SqliteEntries {
     return this.#ledger;
   }
 
-  /** What a head file is to say. The ends of all lanes cost too much for any time but a stop. */
-  known(withLanes = false): KnownHead {
-    const totals = this.#ledger.offset === this.#offset ? this.#ledger.totals(withLanes) : undefined;
-    return { offset: this.#offset, hash: this.#hash, digest: totals?.digest ?? null, lanes: totals?.lanes ?? null };
+  /**
+   * What a head file is to say, or `undefined` when the one that is there knows better: of a damaged journal, and of one that
+   * is as it was opened and that nobody read. The ends of all lanes cost too much for any time but a stop.
+   */
+  known(withLanes = false): KnownHead | undefined {
+    const counted = this.#ledger.offset === this.#offset;
+    if (this.#pages.foundDamage || (!counted && this.#offset === this.#openedAt)) return undefined;
+    const totals = counted ? this.#ledger.totals(withLanes) : { digest: null, lanes: null };
+    return { offset: this.#offset, hash: this.#hash, ...totals };
   }
 
   /** All in one transaction with one sync. Those in front of one that does not fit are committed without it. */

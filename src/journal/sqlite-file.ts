@@ -51,15 +51,17 @@ const CACHE_KIBIBYTES = 16_384;
 /**
  * Opens the journal's file, which is made if it is missing. The directory must be claimed.
  *
+ * @param logIsTorn when something is left of a transaction that was never committed.
  * @throws JournalRefused when the file is damaged, foreign, newer than this code or not writable.
  */
-export function openJournalFile(path: string): Database.Database {
+export function openJournalFile(path: string, logIsTorn = false): Database.Database {
   let database: Database.Database | undefined;
   try {
     if (statSync(path, { throwIfNoEntry: false }) === undefined) createJournalFile(path);
     database = new Database(path, { fileMustExist: true, timeout: BUSY_TIMEOUT_MS });
     mustBeInForm(path, database);
     configure(database);
+    if (logIsTorn) startLogAnew(database);
     database.exec('BEGIN IMMEDIATE; ROLLBACK');
     return database;
   } catch (error) {
@@ -83,16 +85,23 @@ export function reopenJournalFile(path: string): Database.Database {
     database = new Database(path, { fileMustExist: true, timeout: BUSY_TIMEOUT_MS });
     mustBeInForm(path, database);
     configure(database);
-    // Who reads beside a server may keep the log from being started anew. That is no reason to wait, nor to refuse.
-    database.pragma('busy_timeout = 0');
-    database.pragma('wal_checkpoint(TRUNCATE)');
-    database.pragma(`busy_timeout = ${BUSY_TIMEOUT_MS}`);
+    startLogAnew(database);
     database.pragma(`user_version = ${SCHEMA_VERSION}`);
     return database;
   } catch (error) {
     database?.close();
     throw refusalOf(path, error);
   }
+}
+
+/**
+ * What a crash or a failed commit left behind the last good one would stay in the log, behind newer and shorter transactions,
+ * and look like damage one day. Who reads beside a server may prevent it: that is no reason to wait, nor to refuse.
+ */
+function startLogAnew(database: Database.Database): void {
+  database.pragma('busy_timeout = 0');
+  database.pragma('wal_checkpoint(TRUNCATE)');
+  database.pragma(`busy_timeout = ${BUSY_TIMEOUT_MS}`);
 }
 
 const HEADER_BYTES = 100;

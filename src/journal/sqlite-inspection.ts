@@ -24,10 +24,10 @@ const BUSY_TIMEOUT_MS = 5_000;
  * Finds nothing wrong with the journal at `path`, or refuses it. The directory must be claimed, and no connection of this
  * process open on the file.
  *
- * @returns what is known of its end, for the first reading.
+ * @returns what is known of its end, for the first reading, and whether the log ends in something that was never committed.
  * @throws JournalRefused
  */
-export function inspectJournal(path: string): KnownEnds {
+export function inspectJournal(path: string): KnownEnds & { readonly logIsTorn: boolean } {
   const known = readHeadFiles(dirname(path));
   const logPath = `${path}-wal`;
   try {
@@ -41,7 +41,7 @@ export function inspectJournal(path: string): KnownEnds {
       const { text, inLog } = loss;
       throw new JournalRefused(refusals.damaged(inLog ? logPath : path, text));
     });
-    return known;
+    return { ...known, logIsTorn: flaw !== undefined };
   } catch (error) {
     throw refusalOf(path, error);
   }

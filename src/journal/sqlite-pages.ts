@@ -29,6 +29,7 @@ export class SqlitePages {
   readonly #begin: () => FirstReading;
   readonly #row: Statement<[number], Row>;
   readonly #rows: Statement<[number, number], Row>;
+  #foundDamage = false;
   /** `false`: it came to its end. */
   #reading: FirstReading | undefined | false;
 
@@ -39,6 +40,11 @@ export class SqlitePages {
     this.#row = database.prepare<[number], Row>(`SELECT ${COLUMNS} WHERE "offset" = ?`).raw();
     const rows = `SELECT ${COLUMNS} WHERE "offset" > ? ORDER BY "offset" LIMIT ?`;
     this.#rows = database.prepare<[number, number], Row>(rows).raw();
+  }
+
+  /** True when a first reading came to something that is not as it was written. */
+  get foundDamage(): boolean {
+    return this.#foundDamage;
   }
 
   /**
@@ -58,7 +64,10 @@ export class SqlitePages {
       return page;
     } catch (error) {
       // Who asks again begins again.
-      if (reading !== undefined) this.#reading = undefined;
+      if (reading !== undefined) {
+        this.#reading = undefined;
+        this.#foundDamage = true;
+      }
       throw error;
     }
   }

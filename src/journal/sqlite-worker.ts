@@ -61,7 +61,8 @@ function serve(port: MessagePort, path: string, opened: SqliteEntries): void {
 
   const writeHead = (): void => {
     try {
-      headFiles.write(entries.known());
+      const known = entries.known();
+      if (known !== undefined) headFiles.write(known);
     } catch {
       // The one before stays, and knows less. What is committed does not depend on it.
     }
@@ -145,8 +146,8 @@ function inodeOf(path: string): bigint | undefined {
 function open(port: MessagePort, path: string): void {
   try {
     const isThere = statSync(path, { throwIfNoEntry: false }) !== undefined;
-    const head = isThere ? inspectJournal(path).head : undefined;
-    serve(port, path, connect(path, openJournalFile(path), head));
+    const found = isThere ? inspectJournal(path) : undefined;
+    serve(port, path, connect(path, openJournalFile(path, found?.logIsTorn), found?.head));
   } catch (error) {
     if (!(error instanceof JournalRefused)) throw error;
     port.postMessage({ type: 'refused', message: error.message } satisfies FromWorker);

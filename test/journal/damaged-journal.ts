@@ -87,15 +87,15 @@ function sameFiles(found: Files, before: Files): boolean {
 }
 
 function start(path: string, expected: readonly Entry[]): { outcome: string; opened: boolean } {
-  let head;
+  let found;
   try {
-    ({ head } = inspectJournal(path));
+    found = inspectJournal(path);
   } catch (error) {
     return { outcome: error instanceof JournalRefused ? error.message : `raw: ${String(error)}`, opened: false };
   }
   let stored: SqliteEntries | undefined;
   try {
-    stored = connect(path, openJournalFile(path), head);
+    stored = connect(path, openJournalFile(path, found.logIsTorn), found.head);
     return { outcome: contentOf(stored, expected), opened: true };
   } catch (error) {
     // Once it is open, the thread turns what was thrown into a refusal.

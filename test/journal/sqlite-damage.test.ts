@@ -126,7 +126,10 @@ describe('the log', () => {
     try {
       filesInto(dataDir, unmarked);
       const journal = createSqliteJournal({ dataDir });
+      expect(readWal(join(dataDir, LOG), 4_096)!.flaw).toBeDefined();
       const { offset } = await journal.open();
+      // Behind shorter transactions the rest would look like damage one day.
+      expect(readWal(join(dataDir, LOG), 4_096)).toBeUndefined();
       expect(offset).toBeGreaterThan(ENTRIES / 2);
       expect(await entriesOf(journal)).toEqual(killed.entries.slice(0, offset));
       await journal.close();
@@ -306,6 +309,25 @@ describe('the file', () => {
 });
 
 describe('a journal on damaged files', () => {
+  it('is refused again and again: what knows of the damage is not written over', async () => {
+    const dataDir = mkdtempSync(join(tmpdir(), 'troupe-again-'));
+    const journal = createSqliteJournal({ dataDir });
+    try {
+      filesInto(dataDir, altered(rechained('session:s2', 'forged')));
+      for (let tries = 0; tries < 3; tries += 1) {
+        await journal.open();
+        await expect(entriesOf(journal)).rejects.toThrow(`is not as ${HEAD} knows it`);
+        await journal.close();
+        await journal.open();
+        await journal.close();
+      }
+      expect(filesIn(dataDir).get(HEAD)).toEqual(stopped.files.get(HEAD));
+    } finally {
+      await journal.close();
+      rmSync(dataDir, { recursive: true, force: true });
+    }
+  }, 60_000);
+
   it('rejects open, or the reading of a boot, with a refusal and no stack', async () => {
     const dataDir = mkdtempSync(join(tmpdir(), 'troupe-refused-'));
     const journal = createSqliteJournal({ dataDir });
