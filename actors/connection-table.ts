@@ -100,9 +100,4 @@ export class ConnectionTable implements ConnectionOwner {
   dismiss(): void {
     for (const connection of this.#connections) connection.dismiss();
   }
-
-  /** Batches are counted anew: nothing of what was held for a connection is held any more. */
-  release(): void {
-    for (const connection of this.#connections) connection.heldUntil = 0;
-  }
 }

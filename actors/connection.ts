@@ -44,6 +44,8 @@ export class Connection implements Peer {
   pending = 0;
   /** Batch that its newest held frame waits for: a later frame never overtakes it. */
   heldUntil = 0;
+  /** The queue that numbered that batch: another one counts anew. */
+  heldBy: object | undefined;
   readonly #owner: ConnectionOwner;
   readonly #outlet: Outlet;
   readonly #actor: Actor<typeof connectionMachine>;

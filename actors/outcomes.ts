@@ -216,9 +216,19 @@ export class Outcomes {
       releases.hold(batch, release);
       return;
     }
-    const after = Math.max(batch, connection.heldUntil);
-    if (after > releases.durable) connection.heldUntil = after;
+    const after = Math.max(batch, this.#heldUntil(connection));
+    if (after > releases.durable) this.#hold(connection, after);
     releases.hold(after, release);
+  }
+
+  /** A connection that left while a core was replaced may be one of those who wait: its number means nothing here. */
+  #heldUntil({ heldBy, heldUntil }: Connection): number {
+    return heldBy === this.#runtime.releases ? heldUntil : 0;
+  }
+
+  #hold(connection: Connection, until: number): void {
+    connection.heldBy = this.#runtime.releases;
+    connection.heldUntil = until;
   }
 
   #record(command: Command, verdict: Verdict, version: number | undefined, session: Session | undefined): number {
@@ -292,8 +302,8 @@ export class Outcomes {
     const state = session?.state;
     const synced = state === undefined ? undefined : { epoch: state.epoch, seq: state.seq };
     let after = batch;
-    for (const waiter of command.waiters) after = Math.max(after, waiter.connection.heldUntil);
-    for (const waiter of command.waiters) waiter.connection.heldUntil = after;
+    for (const waiter of command.waiters) after = Math.max(after, this.#heldUntil(waiter.connection));
+    for (const waiter of command.waiters) this.#hold(waiter.connection, after);
     if (verdict.effects !== undefined) session?.showAfter(after);
     const tell = (durable: boolean): void => {
       if (!durable) {

@@ -14,14 +14,9 @@ import { noSurvivors, Recovery } from './recovery.ts';
 import type { Cause, Survivors } from './recovery.ts';
 import type { Shared } from './runtime.ts';
 
-export interface RebuildOwner extends CoreOwner {
-  /** Another core is in use: its batches are counted from the start. */
-  replaced(): void;
-}
-
 export class Rebuild {
   readonly #shared: Shared;
-  readonly #owner: RebuildOwner;
+  readonly #owner: CoreOwner;
   readonly #serverVersion: string;
   #core: Core;
   #recovery: Recovery;
@@ -35,7 +30,7 @@ export class Rebuild {
   /** Tries are made one after the other. */
   #trying: Promise<unknown> = Promise.resolve();
 
-  constructor(shared: Shared, owner: RebuildOwner, serverVersion: string) {
+  constructor(shared: Shared, owner: CoreOwner, serverVersion: string) {
     this.#shared = shared;
     this.#owner = owner;
     this.#serverVersion = serverVersion;
@@ -158,6 +153,5 @@ export class Rebuild {
     this.#core.router.takeOver(given.early);
     this.#recovery = new Recovery(this.#core.runtime, this.#core.router, this.#survivors);
     this.#spent = false;
-    this.#owner.replaced();
   }
 }

@@ -15,7 +15,7 @@ import { closeEach } from './closing.ts';
 import { ConnectionTable } from './connection-table.ts';
 import type { Welcome } from './connection-table.ts';
 import type { Connection } from './connection.ts';
-import type { Core } from './core.ts';
+import type { Core, CoreOwner } from './core.ts';
 import { Counters } from './counters.ts';
 import { Host } from './host.ts';
 import type { Inspector } from './host.ts';
@@ -24,7 +24,6 @@ import type { Json, LiveCounts, Principal, RecoverySummary, ServerView } from '.
 import { JournalRefused } from './ports.ts';
 import type { Clock, Engine, Frames, Ids, Intake, Journal, Outlet, Peer, Reception, Telemetry } from './ports.ts';
 import { Rebuild } from './rebuild.ts';
-import type { RebuildOwner } from './rebuild.ts';
 import type { Cause } from './recovery.ts';
 import type { Replaceable, Shared } from './runtime.ts';
 import { createServerView } from './server-view.ts';
@@ -99,7 +98,7 @@ export function createSystem(ports: SystemPorts, options: SystemOptions): System
 
 const [, , transportsSpec, sessionsSpec] = supervisionTree.children;
 
-class RunningSystem implements System, RebuildOwner {
+class RunningSystem implements System, CoreOwner {
   readonly #ports: SystemPorts;
   readonly #options: SystemOptions;
   readonly #host: Host;
@@ -214,10 +213,6 @@ class RunningSystem implements System, RebuildOwner {
 
   session(sessionId: string): Session | undefined {
     return this.#rebuild.core.router.session(sessionId);
-  }
-
-  replaced(): void {
-    this.#connections.release();
   }
 
   transportsFailed(error: Error): void {

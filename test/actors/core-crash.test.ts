@@ -101,6 +101,31 @@ describe('a defect in the directory', () => {
   });
 });
 
+describe('who waits for the same command as somebody who left', () => {
+  it('is told as soon as the rebuilt core knows', async () => {
+    const scene = await createScene();
+    const { world, client } = scene;
+    const gone = world.connect();
+    // The batches of the core that is given up have higher numbers than those of the next one for long.
+    for (let index = 0; index < 20; index += 1) {
+      gone.send({ type: 'set_session_name', id: `n${index}`, sessionId: 's', name: `${index}` });
+      await world.settle();
+    }
+    const prompt = { type: 'prompt', id: 'p', sessionId: 's', message: 'x' };
+    gone.send(prompt);
+    await scene.send(prompt);
+    gone.leave();
+    vi.spyOn(Deduplication.prototype, 'find').mockImplementationOnce(defect);
+    await scene.send({ type: 'ping', id: 'x' });
+    await world.advance(0);
+    expect(client.response('p')).toMatchObject({ errorCode: 'INTERRUPTED' });
+    expect(client.of('command_finished').map(({ data }) => data.commandId as string)).toContain('p');
+    scene.engine.turn.finish();
+    await world.settle();
+    await expectSound(scene);
+  });
+});
+
 describe('a defect in what is released', () => {
   it('lets everybody else get theirs', async () => {
     const scene = await createScene();
