@@ -3,19 +3,19 @@
  * the mailboxes of their sessions. It holds the directory of sessions. State: rebuildable (from the journal).
  */
 import { fromTransition } from 'xstate';
-import { admissionRefusal, pendingRefusal } from './admission.ts';
+import { admissionRefusal } from './admission.ts';
 import { Command } from './command.ts';
 import type { Connection } from './connection.ts';
-import { isSettled } from './deduplication.ts';
-import type { Known, SettledCommand } from './deduplication.ts';
 import { namesOf } from './names.ts';
 import type { Names } from './names.ts';
 import { tie } from './dependencies.ts';
 import { sessionLane } from './entry.ts';
 import { failure } from './message.ts';
-import type { Failure, Outcome } from './message.ts';
-import { outcomeOf, Outcomes } from './outcomes.ts';
+import type { Failure } from './message.ts';
+import { Outcomes } from './outcomes.ts';
 import type { ParsedCommand } from './ports.ts';
+import { Replays } from './replays.ts';
+import type { OutcomeLoaded } from './replays.ts';
 import type { Replaceable, Runtime } from './runtime.ts';
 import { Mailbox } from './session/mailbox.ts';
 import type { Frozen, MailboxOwner } from './session/mailbox.ts';
@@ -25,25 +25,12 @@ import type { Session } from './session/session.ts';
 /** What the router is sent. */
 export type RouterEvent =
   | { readonly type: 'command.received'; readonly parsed: ParsedCommand; readonly connection: Connection }
-  | {
-      readonly type: 'outcome.loaded';
-      readonly parsed: ParsedCommand;
-      readonly connection: Connection;
-      readonly known: SettledCommand;
-      readonly byKey: boolean;
-      readonly stored: StoredCommand | undefined;
-    };
+  | OutcomeLoaded;
 
 /** A command that waits for the router to know what the journal holds. */
 export interface Early {
   readonly parsed: ParsedCommand;
   readonly connection: Connection;
-}
-
-/** A settled command as the journal holds it. */
-interface StoredCommand {
-  readonly fingerprint: string | undefined;
-  readonly outcome: Outcome;
 }
 
 /** Keys of commands that go to no session. */
@@ -63,6 +50,7 @@ export type Phase = 'unread' | 'blind' | 'stale' | 'open' | 'draining';
 export class Router implements MailboxOwner {
   readonly outcomes: Outcomes;
   readonly #runtime: Runtime;
+  readonly #replays: Replays;
   sessionCount = 0;
   readonly #mailboxes = new Map<string, Mailbox>();
   /** Where commands of no session wait for their dependencies; it is in no directory, so no session can be meant by it. */
@@ -79,13 +67,15 @@ export class Router implements MailboxOwner {
   #early: Early[] = [];
   /** Admitted, and in no mailbox yet. */
   #handling: Command | undefined;
-  /** Outcomes that are being looked up for somebody; each gives up when it is called. */
-  readonly #loads = new Set<() => void>();
   #onQuiet: (() => void) | undefined;
 
   constructor(runtime: Runtime) {
     this.#runtime = runtime;
     this.outcomes = new Outcomes(runtime);
+    this.#replays = new Replays(runtime, this.outcomes, (event) => {
+      this.handle(event);
+      this.#noticeQuiet();
+    });
     this.#server = new Mailbox(runtime, this.outcomes, this, SERVER_SCOPE);
   }
 
@@ -131,7 +121,7 @@ export class Router implements MailboxOwner {
 
   /** Gives up the commands that wait for something else than an outcome of their own. What came too late is handed over. */
   abandon(): readonly Early[] {
-    for (const giveUp of this.#loads) giveUp();
+    this.#replays.abandon();
     if (this.#handling !== undefined) this.outcomes.forsake(this.#handling);
     return this.#early;
   }
@@ -160,7 +150,7 @@ export class Router implements MailboxOwner {
     this.#depth += 1;
     try {
       if (event.type === 'command.received') this.#receive(event.parsed, event.connection);
-      else this.#loaded(event);
+      else this.#replays.loaded(event);
     } catch (error) {
       this.#runtime.crashed(error);
       if (this.#handling === undefined) this.outcomes.refuse(event.connection, event.parsed, unavailable(), false);
@@ -274,100 +264,16 @@ export class Router implements MailboxOwner {
     const names = namesOf(connection.principal.id, frame.id, keyScope, frame.idempotencyKey);
     const { deduplication } = this.#runtime;
     const sameKey = names.byKey === undefined ? undefined : deduplication.find(names.byKey);
-    if (sameKey !== undefined && this.#meet(parsed, connection, sameKey, true)) return;
+    if (sameKey !== undefined && this.#replays.meet(parsed, connection, sameKey, true)) return;
     const sameId = names.byId === undefined ? undefined : deduplication.find(names.byId);
-    if (sameId !== undefined && this.#meet(parsed, connection, sameId, false)) return;
+    if (sameId !== undefined && this.#replays.meet(parsed, connection, sameId, false)) return;
     this.#admit(parsed, connection, keyScope, names);
   }
 
   #await(parsed: ParsedCommand, connection: Connection): void {
-    if (this.#refusesToWait(parsed, connection)) return;
+    if (this.#replays.refusesToWait(parsed, connection)) return;
     if (parsed.contract.lane !== 'control') connection.pending += 1;
     this.#early.push({ parsed, connection });
-  }
-
-  /** A command under the same id or key is known. False: it acted on its connection, and acts again on this one. */
-  #meet(parsed: ParsedCommand, connection: Connection, known: Known, byKey: boolean): boolean {
-    const before = isSettled(known) ? known.kept : known;
-    if (before === undefined) {
-      this.#load(parsed, connection, known as SettledCommand, byKey);
-      return true;
-    }
-    const { fingerprint } = this.#runtime;
-    if (before.text !== parsed.text && fingerprint(before.text) !== fingerprint(parsed.text)) {
-      this.#conflict(parsed, connection, known, byKey);
-    } else if (!isSettled(known)) {
-      this.#join(known, parsed, connection);
-    } else if (known.runsAgain) {
-      return false;
-    } else {
-      this.outcomes.replay(connection, parsed, known, known.kept!.outcome);
-    }
-    return true;
-  }
-
-  /** The same command is on its way: its outcome answers both. */
-  #join(command: Command, parsed: ParsedCommand, connection: Connection): void {
-    if (this.#refusesToWait(parsed, connection)) return;
-    const early = parsed.frame.respond === 'accepted';
-    if (command.countsAsPending) connection.pending += 1;
-    this.#runtime.counters.replayed += 1;
-    command.waiters.push({ connection, id: parsed.frame.id, replayed: true, early });
-    if (early && command.started) this.outcomes.answerEarly(command, this.#runtime.writer.newestBatch);
-  }
-
-  #conflict(parsed: ParsedCommand, connection: Connection, known: Known, byKey: boolean): void {
-    const { contract, frame } = parsed;
-    const name = byKey ? `idempotencyKey '${String(frame.idempotencyKey)}'` : `id '${String(frame.id)}'`;
-    const error = `Conflicting ${name}: previously used for '${known.commandType}', now used for '${contract.type}'`;
-    this.outcomes.refuse(connection, parsed, failure(byKey ? 'IDEMPOTENCY_CONFLICT' : 'ID_CONFLICT', error), true);
-  }
-
-  /** Whoever asks again and has to wait for the answer takes a place like whoever asks for the first time. */
-  #refusesToWait(parsed: ParsedCommand, connection: Connection): boolean {
-    const refusal = pendingRefusal(this.#runtime, parsed, connection);
-    if (refusal !== undefined) this.outcomes.refuse(connection, parsed, refusal, true);
-    return refusal !== undefined;
-  }
-
-  /** The outcome is no longer at hand: the journal has it, as soon as it is durable. */
-  #load(parsed: ParsedCommand, connection: Connection, known: SettledCommand, byKey: boolean): void {
-    if (this.#refusesToWait(parsed, connection)) return;
-    const { telemetry, journal, releases, writer } = this.#runtime;
-    connection.pending += 1;
-    const loaded = async (): Promise<StoredCommand | undefined> => {
-      const end = await journal.read(known.offset);
-      if (end?.entry.kind === 'command.settled') return { fingerprint: end.fingerprint, outcome: outcomeOf(end.entry) };
-      if (end?.entry.kind !== 'command.finished') return undefined;
-      const start = await journal.read(end.entry.acceptedOffset);
-      return { fingerprint: start?.fingerprint, outcome: outcomeOf(end.entry) };
-    };
-    const tell = (stored: StoredCommand | undefined): void => {
-      if (!this.#loads.delete(giveUp)) return;
-      connection.pending -= 1;
-      this.handle({ type: 'outcome.loaded', parsed, connection, known, byKey, stored });
-      this.#noticeQuiet();
-    };
-    const giveUp = (): void => tell(undefined);
-    this.#loads.add(giveUp);
-    releases.hold(writer.newestBatch, () => {
-      loaded().then(tell, (error: unknown) => {
-        telemetry.observe({ level: 'error', message: 'stored outcome could not be read', error: String(error) });
-        tell(undefined);
-      });
-    });
-  }
-
-  #loaded(event: Extract<RouterEvent, { type: 'outcome.loaded' }>): void {
-    const { parsed, connection, known, byKey, stored } = event;
-    if (stored === undefined) {
-      const error = 'The stored outcome of this command can not be read now';
-      this.outcomes.refuse(connection, parsed, failure('JOURNAL_UNAVAILABLE', error), true);
-    } else if (stored.fingerprint !== this.#runtime.fingerprint(parsed.text)) {
-      this.#conflict(parsed, connection, known, byKey);
-    } else {
-      this.outcomes.replay(connection, parsed, known, stored.outcome);
-    }
   }
 
   #admit(parsed: ParsedCommand, connection: Connection, keyScope: string | undefined, names: Names): void {
@@ -451,7 +357,7 @@ export class Router implements MailboxOwner {
 
   #noticeQuiet(): void {
     if (this.#onQuiet === undefined) return;
-    if (this.#loads.size > 0 || this.#server.depth > 0) return;
+    if (this.#replays.size > 0 || this.#server.depth > 0) return;
     for (const mailbox of this.#mailboxes.values()) if (mailbox.depth > 0) return;
     const onQuiet = this.#onQuiet;
     this.#onQuiet = undefined;
