@@ -109,11 +109,11 @@ export const LAYERS: readonly Layer[] = [
   },
   {
     name: 'host',
-    path: '^src/(clock|ids|version)[.]ts$',
+    path: '^src/(clock|ids|version|listener-watch)[.]ts$',
     layers: ['vocabulary'],
     packages: [],
     node: true,
-    why: 'Time and identity as Node has them, behind their ports, and which version this is.',
+    why: 'Time, identity and a listener as Node has them, and which version this is.',
   },
   {
     name: 'composition',

@@ -52,9 +52,7 @@ const trouble: fc.Arbitrary<Trouble> = fc.oneof(
 );
 
 const troubled = (maxLength: number): fc.Arbitrary<[Step, Trouble][]> =>
-  scripts(maxLength).chain((steps) =>
-    fc.tuple(...steps.map((step) => fc.tuple(fc.constant(step), trouble))),
-  ) as fc.Arbitrary<[Step, Trouble][]>;
+  scripts(maxLength).chain((steps) => fc.tuple(...steps.map((step) => fc.tuple(fc.constant(step), trouble))));
 
 afterEach(() => void vi.restoreAllMocks());
 

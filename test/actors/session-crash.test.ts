@@ -3,7 +3,6 @@
  * again and again is set aside, and nobody else notices.
  */
 import { describe, expect, it } from 'vitest';
-import type { Decision } from '../../actors/message.ts';
 import { sessionCommand } from '../../src/commands/command.ts';
 import { envelopes } from '../../src/protocol/envelope.ts';
 import { audit } from '../support/audit.ts';
@@ -36,7 +35,7 @@ async function crashing(throws: number, lane: 'work' | 'control' | 'read' = 'wor
     scope: 'drive',
     lane: 'work',
     fields: envelopes.session,
-    decide: () => ({ ...settle, events: [null as never] }) as Decision,
+    decide: () => ({ ...settle, events: [null as never] }),
   });
   const scene = await createScene({ commands: [poison, unfoldable] });
   return { ...scene, tries };

@@ -137,7 +137,11 @@ describe('outgoing frames', () => {
         fc.option(fc.constantFrom('replayed', 'stale', 'undurable'), { nil: undefined }),
         (c, o, version, mark) => {
           const replayed = mark === 'replayed';
-          const marks = { replayed: { replayed: true }, stale: { stale: true }, undurable: { durable: false } } as const;
+          const marks = {
+            replayed: { replayed: true },
+            stale: { stale: true },
+            undurable: { durable: false },
+          } as const;
           const texts = [frames.accepted(c), frames.started(c), frames.finished(c, o, version, replayed)];
           const response = frames.response(c.commandType, c.commandId, o, version, mark);
           const [accepted, started, finished] = texts.map((text): unknown => JSON.parse(text));
