@@ -95,6 +95,7 @@ describe('a disk that fills under load', () => {
     { timeout: 240_000 },
     async () => {
       const disk = createSmallDisk();
+      console.log(`The disk is ${disk.kind}.`);
       const server = await startServer(disk.dataDir, disk.options);
       const [client, witness, prompter] = await Promise.all([1, 2, 3].map(() => Client.connect(server)));
       await client!.ask({ type: 'create_session', sessionId }, { type: 'attach_session', sessionId });

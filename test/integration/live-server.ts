@@ -18,10 +18,10 @@ import { temporaryFolder } from './server-process.ts';
 
 const DRIVERS = 3;
 const AT_ONCE = 5;
-export const PATIENCE = { timeout: 60_000, interval: 5 };
+const PATIENCE = { timeout: 60_000, interval: 5 };
 
 /** What a turn of about a second says. */
-export const LONG_TURN = [[{ text: 'so it begins' }, { tool: { name: 'wait', delayMs: 1_000 } }, { text: 'done' }]];
+const LONG_TURN = [[{ text: 'so it begins' }, { tool: { name: 'wait', delayMs: 1_000 } }, { text: 'done' }]];
 
 /** Everything that was sent under an id, how often, and what came back. */
 class Ledger {

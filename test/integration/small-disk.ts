@@ -45,7 +45,7 @@ function mountDisk(): SmallDisk | undefined {
   mkdirSync(dataDir);
   writeFileSync(ballast, Buffer.alloc((DISK_MIB - ROOM_MIB) * MIB));
   return {
-    kind: 'a file system that is full',
+    kind: 'a small file system',
     dataDir,
     options: {},
     fill() {
