@@ -27,8 +27,9 @@ export interface Audit {
   readonly boots: number;
   /** Commands with their outcome, by id. */
   readonly outcomes: ReadonlyMap<string, OutcomeEntry>;
-  /** Ids of commands that have no outcome. */
+  /** Ids of commands that have no outcome: those that are not tried again, of which some were tried too often. */
   readonly started: readonly string[];
+  readonly exhausted: readonly string[];
   readonly waitingControl: readonly string[];
   readonly waitingWork: readonly string[];
   /** Types of all durable events, by `epoch:seq`. */
@@ -57,6 +58,14 @@ export async function soundJournal(dataDir: string): Promise<Audit> {
   return audit;
 }
 
+/** `supervision.attemptsMax`. */
+const ATTEMPTS_MAX = 3;
+
+/** It is idempotent, and was not tried too often. */
+function runsAgain({ accepted, attempt }: { accepted: CommandAccepted; attempt: number }): boolean {
+  return accepted.commandType === 'set_session_name' && attempt > 0 && attempt < ATTEMPTS_MAX;
+}
+
 class Auditor {
   readonly #problems: string[] = [];
   readonly #lanes = new Map<string, { laneSeq: number; hash: string }>();
@@ -81,9 +90,12 @@ class Auditor {
       entryCount: stored.length,
       boots: this.#boots,
       outcomes: this.#outcomes,
-      started: ids(({ attempt }) => attempt > 0),
+      started: ids((command) => command.attempt > 0 && !runsAgain(command)),
+      exhausted: ids(({ attempt }) => attempt >= ATTEMPTS_MAX),
       waitingControl: ids(({ attempt, accepted }) => attempt === 0 && accepted.mailbox === 'control'),
-      waitingWork: ids(({ attempt, accepted }) => attempt === 0 && accepted.mailbox === 'work'),
+      waitingWork: ids(
+        (command) => runsAgain(command) || (command.attempt === 0 && command.accepted.mailbox === 'work'),
+      ),
       events: this.#events,
       sessions: [...this.#sessions.values()],
       problems: this.#problems,

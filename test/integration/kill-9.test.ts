@@ -152,7 +152,7 @@ async function expectRecovered(client: Client, left: Audit): Promise<{ interrupt
   });
   const { recoveredInFlight } = recovery!.data as { recoveredInFlight: { commandId: string; errorCode: string }[] };
   expect(recoveredInFlight.map(({ commandId, errorCode }) => [commandId, errorCode])).toEqual(
-    ended.slice(0, 100).map((id) => [id, 'INTERRUPTED']),
+    ended.slice(0, 100).map((id) => [id, left.exhausted.includes(id) ? 'COMMAND_QUARANTINED' : 'INTERRUPTED']),
   );
   const listed = (list!.data.sessions as { sessionId: string }[]).map(({ sessionId }) => sessionId);
   expect(listed.slice(0, left.sessions.length)).toEqual(left.sessions.map(({ sessionId }) => sessionId));
