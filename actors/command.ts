@@ -74,6 +74,8 @@ export class Command implements CommandRef {
   dependencyFailure: Failure | undefined;
   dependents: ((dependency: Command) => void)[] | undefined;
   outcome: Outcome | undefined;
+  /** It was admitted or taken back by this process, whose counters know it. */
+  counted = true;
   /** Its answer is on its way to those who wait. */
   told = false;
 

@@ -2,7 +2,7 @@
  * What the runtime counts for those who operate it. On the hot path an addition; a map access only where something was
  * refused or failed. State: volatile, from the start of the process.
  */
-import type { ActivityCounts } from './message.ts';
+import type { ActivityCounts, Outcome } from './message.ts';
 
 export class Counters implements ActivityCounts {
   admitted = 0;
@@ -14,8 +14,20 @@ export class Counters implements ActivityCounts {
   readonly failed = new Map<string, number>();
   readonly refused = new Map<string, number>();
 
-  countFailed(errorCode: string): void {
-    this.failed.set(errorCode, (this.failed.get(errorCode) ?? 0) + 1);
+  /** An outcome that was counted has turned out not to be one. */
+  uncount(outcome: Outcome): void {
+    if (outcome.success) {
+      this.succeeded -= 1;
+      return;
+    }
+    const count = (this.failed.get(outcome.errorCode) ?? 0) - 1;
+    if (count > 0) this.failed.set(outcome.errorCode, count);
+    else this.failed.delete(outcome.errorCode);
+  }
+
+  count(outcome: Outcome): void {
+    if (outcome.success) this.succeeded += 1;
+    else this.failed.set(outcome.errorCode, (this.failed.get(outcome.errorCode) ?? 0) + 1);
   }
 
   countRefused(errorCode: string): void {

@@ -92,8 +92,7 @@ export class Outcomes {
   #end(command: Command, outcome: Outcome): void {
     command.outcome = outcome;
     const { counters } = this.#runtime;
-    if (outcome.success) counters.succeeded += 1;
-    else counters.countFailed(outcome.errorCode);
+    if (command.counted) counters.count(outcome);
     command.timer?.cancel();
     command.timer = undefined;
     command.dependencyTimer?.cancel();
@@ -148,13 +147,17 @@ export class Outcomes {
 
   /** A command that will have no outcome here. If its acceptance is durable it has one to come; else it was never accepted. */
   forsake(command: Command): void {
+    const { counters, writer } = this.#runtime;
+    if (command.counted && command.outcome !== undefined) counters.uncount(command.outcome);
     command.outcome ??= this.#refusal;
     command.timer?.cancel();
     command.dependencyTimer?.cancel();
-    if (command.acceptedOffset > 0 && command.acceptedOffset <= this.#runtime.writer.durableOffset) {
+    if (command.acceptedOffset > 0 && command.acceptedOffset <= writer.durableOffset) {
       this.survivors.set(command.acceptedOffset, command);
       return;
     }
+    if (command.counted) counters.admitted -= 1;
+    counters.countRefused(this.#refusal.errorCode);
     for (const waiter of command.waiters) this.#answer(command, waiter, this.#refusal, undefined);
   }
 
@@ -162,7 +165,7 @@ export class Outcomes {
   restore(command: Command, entry: CommandSettled | CommandFinished): void {
     const outcome = outcomeOf(entry);
     const version = outcome.success ? entry.sessionVersion : undefined;
-    this.#end(command, outcome);
+    if (command.outcome === undefined) this.#end(command, outcome);
     this.#remember(command, { outcome }, entry.offset, version);
     this.tellStored(command, outcome, version);
     this.#resolveDependents(command);

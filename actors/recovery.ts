@@ -289,6 +289,7 @@ export class Recovery {
     const survivor = this.#survivors.commands.get(accepted.offset);
     const command = new Command(parsed, identity, principal, survivor?.origin ?? null, accepted.at);
     if (survivor !== undefined) command.waiters = survivor.waiters;
+    command.counted = survivor?.counted === true;
     command.acceptedOffset = accepted.offset;
     command.accepted = true;
     command.deadlineAt = accepted.deadlineAt;

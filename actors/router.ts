@@ -200,8 +200,12 @@ export class Router implements MailboxOwner {
   /** Recovery: takes work of an earlier boot back, in order of its admission. */
   requeue(commands: readonly Command[]): void {
     const { deduplication } = this.#runtime;
-    this.#runtime.counters.requeued += commands.length;
-    for (const command of commands) deduplication.register(command.names, command);
+    for (const command of commands) {
+      deduplication.register(command.names, command);
+      // One that was admitted before a rebuild in place is counted already.
+      if (!command.counted) this.#runtime.counters.requeued += 1;
+      command.counted = true;
+    }
     this.#depth += 1;
     for (const command of commands) {
       tie(deduplication, command, command.dependsOn ?? [], () => this.#resolve(command));
@@ -288,7 +292,6 @@ export class Router implements MailboxOwner {
       this.outcomes.refuse(connection, parsed, refusal, true);
       return;
     }
-    this.#runtime.counters.admitted += 1;
     const sessionId = named ?? (contract.target === 'opens' ? ids.sessionId() : undefined);
     const command = new Command(
       parsed,
@@ -304,6 +307,7 @@ export class Router implements MailboxOwner {
       clock.now(),
     );
     if (command.countsAsPending) connection.pending += 1;
+    this.#runtime.counters.admitted += 1;
     this.#handling = command;
     deduplication.register(names, command);
     this.#runtime.onCommandStep?.(command, 'command.admitted');

@@ -81,6 +81,9 @@ it('any trouble under any script leaves every frame answered and the journal tru
       expect(unanswered(player, asked)).toEqual([]);
       expect(untrue(player, entries)).toEqual([]);
       expect(eventProblems(player.client)).toEqual([]);
+      player.client.send({ type: 'get_metrics', id: 'metrics' });
+      await world.settle();
+      expect(player.client.response('metrics')).toMatchObject({ data: { commands: { inFlight: 1 } } });
       const folded = foldSessions(entries);
       for (const id of SESSIONS) {
         expect(folded.get(id)?.state).toEqual(world.system.session(id)?.state);

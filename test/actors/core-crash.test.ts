@@ -87,6 +87,18 @@ describe('a defect in the directory', () => {
     await expectSound(scene);
   });
 
+  it('ends the process when it shows again and again', async () => {
+    const scene = await createScene();
+    const find = vi.spyOn(Deduplication.prototype, 'find').mockImplementation(defect);
+    for (let time = 0; time < 40; time += 1) {
+      await scene.send({ type: 'ping', id: `ping ${time}` });
+      await scene.world.advance(1000);
+    }
+    find.mockRestore();
+    expect(scene.world.fatal).toHaveLength(1);
+    expect(scene.world.fatal[0]!.message).toContain('directory');
+  });
+
   it('and a journal that fails before what was recorded is durable: nobody is told what was not', async () => {
     const scene = await createScene();
     scene.world.journal.hold();
