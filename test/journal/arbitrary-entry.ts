@@ -14,8 +14,16 @@ function join(pieces: readonly string[]): string {
 }
 
 /** `-0` is left out: in JSON it is 0. */
-const json = fc.jsonValue({ maxDepth: 2 }).map((value) => JSON.parse(JSON.stringify(value)) as Json);
-const object = fc.dictionary(text, json, { maxKeys: 4 });
+/**
+ * No key is a backslash alone. V8 of Node 24 expects the keys of an object that it has parsed before, and takes the backslash
+ * that begins an escape for that key: after `{"":1,"\\\\":2}` it reads `{"":1,"\\u0001":2}` with a backslash as its second key.
+ */
+const key = text.filter((name) => name !== '\\');
+const json = fc
+  .jsonValue({ maxDepth: 2 })
+  .map((value) => JSON.parse(JSON.stringify(value)) as Json)
+  .filter((value) => !JSON.stringify(value).includes('"\\\\":'));
+const object = fc.dictionary(key, json, { maxKeys: 4 });
 const count = fc.nat();
 
 /** A command as received: JSON with white space, escapes and duplicate keys as the client liked them. */
