@@ -140,9 +140,9 @@ export class Rebuild {
   }
 
   #replace(): void {
-    const given = this.#core.abandon(
-      failure('JOURNAL_UNAVAILABLE', 'The journal failed before the command was durable: send the same frame again'),
-    );
+    const why = this.#cause?.child === 'journal' ? 'The journal failed' : 'A defect of the server showed';
+    const refusal = `${why} before the command was accepted: send the same frame again`;
+    const given = this.#core.abandon(failure('JOURNAL_UNAVAILABLE', refusal));
     this.#survivors = {
       commands: new Map([...this.#survivors.commands, ...given.commands]),
       runs: new Map([...this.#survivors.runs, ...given.runs]),

@@ -13,10 +13,10 @@ function join(pieces: readonly string[]): string {
   return pieces.join('');
 }
 
-/** `-0` is left out: in JSON it is 0. */
 /**
- * No key is a backslash alone. V8 of Node 24 expects the keys of an object that it has parsed before, and takes the backslash
- * that begins an escape for that key: after `{"":1,"\\\\":2}` it reads `{"":1,"\\u0001":2}` with a backslash as its second key.
+ * `-0` is left out: in JSON it is 0. No key is a backslash alone: V8 of Node 24 expects the keys of an object that it has parsed
+ * before, and takes the backslash that begins an escape for that key. After `{"":1,"\\\\":2}` it reads `{"":1,"\\u0001":2}` with a
+ * backslash as its second key.
  */
 const key = text.filter((name) => name !== '\\');
 const json = fc
