@@ -16,7 +16,7 @@ import type { Survivors } from './recovery.ts';
 import { ReleaseQueue } from './release-queue.ts';
 import { Router, routerLogic } from './router.ts';
 import type { Replaceable, Runtime, Shared } from './runtime.ts';
-import type { Frozen } from './session/mailbox.ts';
+import type { Frozen } from './session/frozen.ts';
 import { TimerWheel } from './timer-wheel.ts';
 
 const TIMER_RESOLUTION_MS = 1;
@@ -64,13 +64,20 @@ export class Core {
     this.#frozen ??= this.router.freeze();
   }
 
+  /** The server ends: engines that have not let go are left to themselves. */
+  leave(): void {
+    this.freeze();
+    for (const { run } of this.#frozen ?? []) run?.leave();
+  }
+
   /** The end: what is held is dropped, and who waits for what is not durable gets `refusal`. */
   abandon(refusal: Failure): Survivors {
     this.freeze();
     this.runtime.writer.close();
     const { outcomes } = this.router;
-    outcomes.abandon(refusal);
+    // In this order: a refusal may have to wait behind what is held.
     const early = this.router.abandon();
+    outcomes.abandon(refusal);
     const runs = new Map<string, Frozen['run'] & object>();
     for (const { commands, run } of this.#frozen ?? []) {
       for (const command of commands) outcomes.forsake(command);

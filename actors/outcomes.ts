@@ -13,6 +13,7 @@ import { failure } from './message.ts';
 import type { ConnectionEffect, Failure, Json, Outcome } from './message.ts';
 import type { CommandRef, ParsedCommand } from './ports.ts';
 import type { Owed } from './release-queue.ts';
+import { outcomeOf } from './stored-outcome.ts';
 import type { Runtime } from './runtime.ts';
 import type { SessionEvent, SessionFact } from './session/event.ts';
 import type { Session } from './session/session.ts';
@@ -150,10 +151,13 @@ export class Outcomes {
     const { counters, writer } = this.#runtime;
     if (command.counted && command.outcome !== undefined) counters.uncount(command.outcome);
     command.outcome ??= this.#refusal;
+    command.told = false;
     command.timer?.cancel();
     command.dependencyTimer?.cancel();
     if (command.acceptedOffset > 0 && command.acceptedOffset <= writer.durableOffset) {
       this.survivors.set(command.acceptedOffset, command);
+      // It has none yet: the one that comes is counted.
+      command.outcome = undefined;
       return;
     }
     if (command.counted) counters.admitted -= 1;
@@ -310,6 +314,9 @@ export class Outcomes {
     if (verdict.effects !== undefined) session?.showAfter(after);
     const tell = (durable: boolean): void => {
       if (!durable) {
+        for (const effect of verdict.effects ?? []) {
+          if (effect.type === 'attach' && origin !== null) subscriptions.forfeit(effect.sessionId, origin);
+        }
         this.forsake(command);
         return;
       }
@@ -347,7 +354,7 @@ export class Outcomes {
     for (const effect of effects) {
       switch (effect.type) {
         case 'attach': {
-          subscriptions.attach(effect.sessionId, connection, effect.deltas, synced?.seq ?? 0);
+          subscriptions.attach(effect.sessionId, connection, effect.deltas, synced ?? { epoch: '', seq: 0 });
           connection.sendResponse(frames.notice('session_synced', { sessionId: effect.sessionId, ...synced }));
           break;
         }
@@ -387,12 +394,4 @@ export function identify(draft: Draft<Omit<CommandSettled, 'kind'>>, command: Co
   if (command.keyScope !== undefined) draft.keyScope = command.keyScope;
   if (frame.traceparent !== undefined) draft.traceparent = frame.traceparent;
   if (frame.dependsOn !== undefined && frame.dependsOn.length > 0) draft.dependsOn = frame.dependsOn;
-}
-
-/** The outcome that an entry holds. */
-export function outcomeOf(entry: CommandSettled | CommandFinished): Outcome {
-  const { data, error, details } = entry.content;
-  if (entry.success) return data === undefined ? { success: true } : { success: true, data };
-  const failed = failure(entry.errorCode ?? '', error ?? '', details);
-  return entry.timedOut === true ? { ...failed, timedOut: true } : failed;
 }

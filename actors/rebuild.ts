@@ -44,7 +44,7 @@ export class Rebuild {
 
   /** The core is being folded: what fails in it fails the try. */
   get recovers(): boolean {
-    return this.#boot === undefined;
+    return this.#boot === undefined && !this.#recovery.committed;
   }
 
   /** The journal failed, and has not been opened again. */
@@ -62,8 +62,15 @@ export class Rebuild {
   }
 
   /** The start of the process. */
-  boot(): Promise<RecoverySummary> {
-    return this.#recovery.run(this.#serverVersion);
+  async boot(): Promise<RecoverySummary> {
+    const recovery = await this.#recovery.run(this.#serverVersion);
+    this.check();
+    return recovery;
+  }
+
+  /** @throws when the core that was folded was given up meanwhile: it must not go live. */
+  check(): void {
+    if (this.#spent) throw new Error(`another defect showed while it was rebuilt: ${this.#cause?.error ?? 'unknown'}`);
   }
 
   /** From now on commands are admitted. */
@@ -92,38 +99,54 @@ export class Rebuild {
     return attempt;
   }
 
+  /** No try can be made now: serves what can be served meanwhile. */
+  serve(): Promise<void> {
+    const served = this.#trying.then(async () => {
+      if (!this.#spent && this.#core.router.phase === 'unread') await this.#degrade();
+    });
+    this.#trying = served;
+    return served;
+  }
+
   /** Records the end, if the journal takes it. */
   async end(): Promise<void> {
-    const { router, runtime } = this.#core;
     await this.#trying;
+    const { router, runtime } = this.#core;
     const { writer } = runtime;
     const boot = router.outcomes.boot;
     if (this.#spent || this.#cause !== undefined || boot === 0) {
-      writer.close();
+      // What was recorded is shown if it becomes durable; who waits for the rest is told so.
+      await writer.settled().catch(() => undefined);
+      this.#core.abandon(failure('JOURNAL_UNAVAILABLE', 'The server stopped before the command was durable'));
+      this.#core.leave();
       return;
     }
     writer.append(SERVER_LANE, { kind: 'server.stopped', boot, content: {} });
     await writer.settled();
     writer.close();
+    this.#core.leave();
   }
 
   async #try(): Promise<RecoverySummary> {
     // After a defect, what was recorded before it is true and becomes durable, and is shown, before it is folded.
     if (this.#spent) await this.#core.runtime.writer.settled().catch(() => undefined);
     if (this.#spent || !this.#recovery.reusable) this.#replace();
-    const { router } = this.#core;
     const cause = this.#cause ?? { child: 'directory', error: 'unknown' };
     if (this.#journalFailed) await this.#degrade();
     try {
       if (this.#journalFailed) await this.#shared.journal.open();
       this.#journalFailed = false;
       const recovery = await this.#recovery.run(this.#serverVersion, cause);
-      if (this.#spent) throw new Error('another defect showed while it was rebuilt');
+      this.check();
       return recovery;
     } catch (error) {
       if (this.#recovery.journalFailed) this.#journalFailed = true;
-      // What waits for the rebuild need not wait for the next try.
-      if (router.phase === 'unread') await this.#degrade();
+      // What waits for the rebuild need not wait for the next try; and nobody is shown a classification that is not durable.
+      if (!this.#spent && !this.#recovery.reusable) {
+        await this.#core.runtime.writer.settled().catch(() => undefined);
+        this.#replace();
+      }
+      if (!this.#spent && this.#core.router.phase === 'unread') await this.#degrade();
       throw error;
     }
   }
@@ -132,6 +155,8 @@ export class Rebuild {
   async #degrade(): Promise<void> {
     try {
       await this.#recovery.fold();
+      // Before anybody attaches to what is newer than what others were shown.
+      this.#shared.subscriptions.reconcileAll((id) => this.#core.router.session(id)?.state);
       this.#core.router.degrade('stale');
     } catch {
       // What the journal can't be read for is in the issues already; sessions are unknown, and nobody is told that there are none.
@@ -140,11 +165,12 @@ export class Rebuild {
   }
 
   #replace(): void {
+    const draining = this.#core.router.phase === 'draining';
     const why = this.#cause?.child === 'journal' ? 'The journal failed' : 'A defect of the server showed';
     const refusal = `${why} before the command was accepted: send the same frame again`;
     const given = this.#core.abandon(failure('JOURNAL_UNAVAILABLE', refusal));
     this.#survivors = {
-      commands: new Map([...this.#survivors.commands, ...given.commands]),
+      commands: new Map([...this.#recovery.left, ...given.commands]),
       runs: new Map([...this.#survivors.runs, ...given.runs]),
       early: given.early,
     };
@@ -153,5 +179,7 @@ export class Rebuild {
     this.#core.router.takeOver(given.early);
     this.#recovery = new Recovery(this.#core.runtime, this.#core.router, this.#survivors);
     this.#spent = false;
+    // Nothing comes after the stop that is under way: what comes meanwhile is told so.
+    if (draining) this.#core.router.drain(() => undefined);
   }
 }

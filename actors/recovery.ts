@@ -15,7 +15,8 @@ import type { CommandAccepted, CommandFinished, CommandSettled, Entry, StoredEnt
 import { failure } from './message.ts';
 import type { CommandContract, Failure, Principal, RecoveredCommand, RecoverySummary } from './message.ts';
 import type { ParsedCommand } from './ports.ts';
-import type { Early, Router } from './router.ts';
+import type { Early } from './phase.ts';
+import type { Router } from './router.ts';
 import type { Runtime } from './runtime.ts';
 import { timeout } from './session/deadlines.ts';
 import { closingEvents } from './session/evolve.ts';
@@ -72,6 +73,7 @@ export class Recovery {
   #opened = false;
   #unreadable = false;
   #classifying = false;
+  #committed = false;
 
   constructor(runtime: Runtime, router: Router, survivors: Survivors = noSurvivors) {
     this.#runtime = runtime;
@@ -84,6 +86,18 @@ export class Recovery {
   /** What was folded is as durable as the journal; false once classifications that failed are part of it. */
   get reusable(): boolean {
     return !this.#classifying;
+  }
+
+  /** What was classified is durable: from now on a session can be rebuilt by itself. */
+  get committed(): boolean {
+    return this.#committed;
+  }
+
+  /** Survivors that nobody has answered or taken over yet: who gives this up hands them on. */
+  get left(): ReadonlyMap<number, Command> {
+    if (!this.#classifying) return this.#survivors.commands;
+    const waiting = [...this.#told.map(([command]) => command), ...this.#requeued].filter(({ told }) => !told);
+    return new Map(waiting.map((command) => [command.acceptedOffset, command]));
   }
 
   /** Folds what the journal holds beyond what was folded before. It may be called before `run`, on a journal that only reads. */
@@ -130,11 +144,13 @@ export class Recovery {
     this.#classifying = true;
     this.#tell({ type: 'journal.folded' });
     this.#runtime.subscriptions.reconcileAll((id) => this.#router.session(id)?.state);
+    this.#awaitReleases();
     this.#classify();
     this.#tell({ type: 'work.classified', commands: this.#classified.length });
     const counts = { classified: this.#classified.length, requeued: this.#requeued.length };
     writer.append(SERVER_LANE, { kind: 'server.recovered', boot: this.#boot, ...counts, content: {} });
     await writer.settled();
+    this.#committed = true;
     // Counted before work is taken back: a creation among it makes a session that was not recovered.
     const sessions = this.#router.sessionCount;
     this.#tell({ type: 'classification.committed' });
@@ -250,6 +266,13 @@ export class Recovery {
       if (run?.command.commandId === commandId) mailbox.adoptRun(run);
       // Ended before the restart, and its engine ended with the process.
       else session.record({ kind: 'turn.released', sessionId: session.id, commandId, content: {} });
+    }
+  }
+
+  /** Of sessions that are closed. */
+  #awaitReleases(): void {
+    for (const run of this.#survivors.runs.values()) {
+      if (run.holds && this.#router.session(run.sessionId) === undefined) this.#router.awaitRelease(run);
     }
   }
 

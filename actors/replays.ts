@@ -11,10 +11,10 @@ import { isSettled } from './deduplication.ts';
 import type { Known, SettledCommand } from './deduplication.ts';
 import { failure } from './message.ts';
 import type { Outcome } from './message.ts';
-import { outcomeOf } from './outcomes.ts';
 import type { Outcomes } from './outcomes.ts';
 import type { ParsedCommand } from './ports.ts';
 import type { Runtime } from './runtime.ts';
+import { outcomeOf } from './stored-outcome.ts';
 
 /** A settled command as the journal holds it. */
 interface StoredCommand {

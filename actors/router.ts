@@ -13,39 +13,25 @@ import { sessionLane } from './entry.ts';
 import { failure } from './message.ts';
 import type { Failure } from './message.ts';
 import { Outcomes } from './outcomes.ts';
+import type { Early, Phase } from './phase.ts';
 import type { ParsedCommand } from './ports.ts';
 import { Replays } from './replays.ts';
 import type { OutcomeLoaded } from './replays.ts';
 import type { Replaceable, Runtime } from './runtime.ts';
+import type { Frozen } from './session/frozen.ts';
 import { Mailbox } from './session/mailbox.ts';
-import type { Frozen, MailboxOwner } from './session/mailbox.ts';
+import type { MailboxOwner } from './session/mailbox.ts';
 import { rebuildSession } from './session/rebuild.ts';
 import type { Session } from './session/session.ts';
+import type { TurnRun } from './session/turn-run.ts';
 
 /** What the router is sent. */
 export type RouterEvent =
   | { readonly type: 'command.received'; readonly parsed: ParsedCommand; readonly connection: Connection }
   | OutcomeLoaded;
 
-/** A command that waits for the router to know what the journal holds. */
-export interface Early {
-  readonly parsed: ParsedCommand;
-  readonly connection: Connection;
-}
-
 /** Keys of commands that go to no session. */
 const SERVER_SCOPE = 'server';
-
-/**
- * What the router does with new commands.
- *
- * - `unread`: the journal is being read; they wait.
- * - `blind`: it can't even be read; only what needs no session is answered.
- * - `stale`: it can't be written; reads and replays are answered from what was durable last.
- * - `open`: they are admitted.
- * - `draining`: they are refused; what was admitted goes on.
- */
-export type Phase = 'unread' | 'blind' | 'stale' | 'open' | 'draining';
 
 export class Router implements MailboxOwner {
   readonly outcomes: Outcomes;
@@ -68,6 +54,9 @@ export class Router implements MailboxOwner {
   /** Admitted, and in no mailbox yet. */
   #handling: Command | undefined;
   #onQuiet: (() => void) | undefined;
+  /** Sessions that are being rebuilt, and who waits until none is. */
+  #rebuilds = 0;
+  readonly #onRebuilt: (() => void)[] = [];
 
   constructor(runtime: Runtime) {
     this.#runtime = runtime;
@@ -99,10 +88,14 @@ export class Router implements MailboxOwner {
   }
 
   #serve(phase: 'blind' | 'stale' | 'open'): void {
-    if (this.#frozen) return;
+    if (this.#frozen || this.#phase === 'draining') return;
     this.#phase = phase;
     this.outcomes.stale = phase !== 'open';
     this.outcomes.blind = phase === 'blind';
+    this.#answerEarly();
+  }
+
+  #answerEarly(): void {
     const early = this.#early;
     this.#early = [];
     for (const { parsed, connection } of early) {
@@ -136,14 +129,17 @@ export class Router implements MailboxOwner {
     this.#phase = 'draining';
     this.#onQuiet = onQuiet;
     this.outcomes.onTold = () => this.#noticeQuiet();
+    this.#answerEarly();
     this.#noticeQuiet();
   }
 
-  /** Ends all that still waits or runs. */
-  endAll(reason: string): void {
+  /** Ends all that still waits or runs; settles when no session is being rebuilt any more. */
+  endAll(reason: string): Promise<void> {
     const mailboxes = [this.#server, ...this.#mailboxes.values()];
     for (const mailbox of mailboxes) mailbox.endAll(failure('COMMAND_ABORTED', reason));
     this.#settleResolved();
+    if (this.#rebuilds === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#onRebuilt.push(resolve));
   }
 
   handle(event: RouterEvent): void {
@@ -168,9 +164,13 @@ export class Router implements MailboxOwner {
       return;
     }
     const successor = new Mailbox(this.#runtime, this.outcomes, this, mailbox.id);
-    successor.awaitRebuild(frozen.commands);
+    successor.awaitRebuild(frozen.commands, mailbox.epoch);
     this.#mailboxes.set(mailbox.id, successor);
-    rebuildSession(this.#runtime, this.outcomes, successor, frozen, error);
+    this.#rebuilds += 1;
+    rebuildSession(this.#runtime, this.outcomes, successor, frozen, error, () => {
+      this.#rebuilds -= 1;
+      if (this.#rebuilds === 0) for (const wake of this.#onRebuilt.splice(0)) wake();
+    });
   }
 
   mailbox(sessionId: string): Mailbox {
@@ -211,7 +211,7 @@ export class Router implements MailboxOwner {
       tie(deduplication, command, command.dependsOn ?? [], () => this.#resolve(command));
       this.mailbox(command.sessionId ?? '').requeue(command);
     }
-    for (const mailbox of [...this.#mailboxes.values()]) mailbox.pump();
+    for (const mailbox of [...this.#mailboxes.values()]) mailbox.guard(() => mailbox.pump());
     this.#depth -= 1;
     this.#settleResolved();
   }
@@ -219,6 +219,10 @@ export class Router implements MailboxOwner {
   /** Recovery: the session is closed. */
   remove(sessionId: string): void {
     this.#mailboxes.delete(sessionId);
+  }
+
+  isReleasing(sessionId: string): boolean {
+    return this.#releasing.has(sessionId);
   }
 
   emptied(mailbox: Mailbox): void {
@@ -231,6 +235,15 @@ export class Router implements MailboxOwner {
     this.#mailboxes.delete(mailbox.id);
     if (mailbox.session?.holdsEngine === true) this.#releasing.set(mailbox.id, mailbox);
     this.#forgetLane(mailbox.id);
+  }
+
+  /** Recovery: the engine of a session that was closed has not let go of its last turn. */
+  awaitRelease(run: TurnRun): void {
+    const mailbox = new Mailbox(this.#runtime, this.outcomes, this, run.sessionId);
+    mailbox.closing();
+    this.#releasing.set(mailbox.id, mailbox);
+    this.#mailboxes.get(mailbox.id)?.gate();
+    mailbox.adoptRun(run);
   }
 
   released(mailbox: Mailbox): void {
@@ -361,8 +374,9 @@ export class Router implements MailboxOwner {
 
   #noticeQuiet(): void {
     if (this.#onQuiet === undefined) return;
-    if (this.#replays.size > 0 || this.#server.depth > 0) return;
-    for (const mailbox of this.#mailboxes.values()) if (mailbox.depth > 0) return;
+    // What has its outcome may still stand in its place; of what was given up nothing ends here any more.
+    const mailboxes = this.#frozen ? [] : [this.#server, ...this.#mailboxes.values()];
+    if (this.#replays.size > 0 || mailboxes.some((mailbox) => mailbox.pending().length > 0)) return;
     const onQuiet = this.#onQuiet;
     this.#onQuiet = undefined;
     this.outcomes.onTold = undefined;

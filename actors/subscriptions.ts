@@ -19,6 +19,7 @@ export interface EventFrame {
 interface Viewers {
   readonly connections: Map<Connection, DeltaMode>;
   shownSeq: number;
+  epoch: string;
 }
 
 /** Where the events of a session stand. */
@@ -44,15 +45,21 @@ export class Subscriptions {
   }
 
   /** `seq`: the last durable event that the client has seen, in the snapshot that it attaches with. */
-  attach(sessionId: string, connection: Connection, deltas: DeltaMode, seq: number): void {
+  attach(sessionId: string, connection: Connection, deltas: DeltaMode, { epoch, seq }: Place): void {
     let viewers = this.#sessions.get(sessionId);
     if (viewers === undefined) {
-      viewers = { connections: new Map(), shownSeq: seq };
+      viewers = { connections: new Map(), shownSeq: seq, epoch };
       this.#sessions.set(sessionId, viewers);
     }
     viewers.shownSeq = seq;
+    viewers.epoch = epoch;
     viewers.connections.set(connection, deltas);
     connection.attached.add(sessionId);
+  }
+
+  /** An attach that was reserved and never took effect. */
+  forfeit(sessionId: string, connection: Connection): void {
+    if (this.#sessions.get(sessionId)?.connections.has(connection) !== true) connection.attached.delete(sessionId);
   }
 
   detach(sessionId: string, connection: Connection): void {
@@ -88,11 +95,12 @@ export class Subscriptions {
   /** The same for one session; undefined: it is gone. */
   reconcile(sessionId: string, place: Place | undefined): void {
     const viewers = this.#sessions.get(sessionId);
-    if (viewers === undefined || viewers.shownSeq === place?.seq) return;
+    if (viewers === undefined) return;
+    if (viewers.epoch === place?.epoch && viewers.shownSeq === place.seq) return;
     this.drop(sessionId);
     if (place === undefined) return;
     for (const connection of viewers.connections.keys()) {
-      connection.sendLagging(sessionId, place.epoch, viewers.shownSeq);
+      connection.sendLagging(sessionId, viewers.epoch, viewers.shownSeq);
     }
   }
 

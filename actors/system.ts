@@ -178,6 +178,7 @@ class RunningSystem implements System, CoreOwner {
   async start(): Promise<RecoverySummary> {
     try {
       const recovery = await this.#rebuild.boot();
+      this.#rebuild.check();
       this.#goLive(recovery);
       return recovery;
     } catch (error) {
@@ -191,6 +192,9 @@ class RunningSystem implements System, CoreOwner {
 
   drain(): Promise<void> {
     if (this.#fatal !== undefined) return Promise.reject(this.#fatal);
+    if (this.#stopped === undefined && this.#server.getSnapshot().status !== 'active') {
+      return Promise.reject(new Error('The server did not start: there is nothing to drain'));
+    }
     this.#stopped ??= new Promise((resolve, reject) => {
       this.#onStopped = { resolve, reject };
       this.#tell({ type: 'drain.requested' });
@@ -268,13 +272,16 @@ class RunningSystem implements System, CoreOwner {
   async #restart(child: string): Promise<void> {
     try {
       // They stand behind journal and directory, and may have failed with these: of several, the first one is named.
-      if (child !== 'sessions') await this.#options.restartTransports?.();
-      const recovery = await this.#rebuild.attempt();
+      if (child !== 'sessions') await this.#restartTransports();
+      // The stop may have begun, and closed the journal.
       if (!this.#server.getSnapshot().matches('rebuilding')) return;
-      this.#root.started();
-      // They stand last in the tree: whatever was restarted, they were.
+      // They stand last in the tree: whatever is restarted, they are; and what is taken back may need them.
       this.#sessions.restart();
       this.#crashed.clear();
+      const recovery = await this.#rebuild.attempt();
+      if (!this.#server.getSnapshot().matches('rebuilding')) return;
+      this.#rebuild.check();
+      this.#root.started();
       this.#shared.counters.restarts += 1;
       const { tookMs, classified, requeued } = recovery;
       const counts = { tookMs, classified: classified.length, requeued };
@@ -286,6 +293,15 @@ class RunningSystem implements System, CoreOwner {
       const text = error instanceof Error ? error.message : String(error);
       this.#shared.telemetry.observe({ level: 'warn', message: 'a restart failed', child, error: text });
       this.#rootHears(child);
+    }
+  }
+
+  async #restartTransports(): Promise<void> {
+    try {
+      await this.#options.restartTransports?.();
+    } catch (error) {
+      await this.#rebuild.serve();
+      throw error;
     }
   }
 
@@ -332,12 +348,14 @@ class RunningSystem implements System, CoreOwner {
       case 'announceShutdown':
         return this.#announceShutdown();
       case 'endWork':
-        core.router.endAll('Server is shutting down');
-        core.runtime.writer.settled().then(
-          () => this.#tell({ type: 'work.ended' }),
-          // The journal failed meanwhile: that has been told, and has ended the stop.
-          () => undefined,
-        );
+        core.router
+          .endAll('Server is shutting down')
+          .then(() => core.runtime.writer.settled())
+          .then(
+            () => this.#tell({ type: 'work.ended' }),
+            // The journal failed meanwhile: that has been told, and has ended the stop.
+            () => undefined,
+          );
         return;
       case 'closeConnections':
         void this.#close();

@@ -84,3 +84,8 @@ export class Acceptance {
     command.acceptedOffset = (session?.record(accepted) ?? writer.append(SERVER_LANE, accepted)).offset;
   }
 }
+
+/** It acts: what only fails for a dependency does not. */
+export function mustAnnounce(command: Command): boolean {
+  return command.announces && command.dependencyFailure === undefined;
+}

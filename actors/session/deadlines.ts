@@ -10,6 +10,7 @@ import type { Runtime } from '../runtime.ts';
 export class Deadlines {
   readonly #runtime: Runtime;
   readonly #end: (command: Command, outcome: Failure) => void;
+  #retired = false;
 
   constructor(runtime: Runtime, end: (command: Command, outcome: Failure) => void) {
     this.#runtime = runtime;
@@ -27,7 +28,13 @@ export class Deadlines {
     command.deadlineAt = command.admittedAt + (timeout === 'long' || lane === 'work' ? longMs : shortMs);
   }
 
+  /** Another mailbox takes over: what is still held here arms nothing. */
+  retire(): void {
+    this.#retired = true;
+  }
+
   arm(command: Command): void {
+    if (this.#retired) return;
     const { deadlineAt } = command;
     if (deadlineAt === undefined || command.timer !== undefined || command.outcome !== undefined) return;
     command.timer = this.#runtime.wheel.arm(deadlineAt, () => this.#end(command, timeout(command, deadlineAt)));
@@ -57,7 +64,7 @@ export class Deadlines {
     const waitMs = limits.dependencyMs;
     const deadlineAt = clock.now() + waitMs;
     releases.hold(writer.newestBatch, () => {
-      if (command.unresolved === 0 || command.outcome !== undefined) return;
+      if (this.#retired || command.unresolved === 0 || command.outcome !== undefined) return;
       command.dependencyTimer = wheel.arm(deadlineAt, () => {
         const ids = command.dependsOn?.join(', ') ?? '';
         const error = `Command 'dependsOn:${ids}' timed out after ${waitMs}ms`;

@@ -224,11 +224,11 @@ export class Execution {
 
   /** The engine has let go of the lane. */
   #released(commandId: string, result: TurnResult | undefined): void {
-    const session = this.#owner.session!;
+    const { session } = this.#owner;
     if (this.#owner.isClosed) {
       // A deletion that waited for this very turn found the engine gone, and the session is closed for good.
-      if (session.holdsEngine) session.tell({ type: 'engine.released' });
-    } else if (result !== undefined) {
+      if (session?.holdsEngine === true) session.tell({ type: 'engine.released' });
+    } else if (result !== undefined && session !== undefined) {
       const content = result.resume === undefined ? {} : { resume: result.resume };
       session.record({ kind: 'turn.released', sessionId: this.#owner.id, commandId, content });
     }

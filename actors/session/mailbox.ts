@@ -12,10 +12,12 @@ import type { Intent } from '../host.ts';
 import type { Failure, MailboxLane, RunningTurn } from '../message.ts';
 import type { Outcomes } from '../outcomes.ts';
 import type { Runtime } from '../runtime.ts';
-import { Acceptance } from './acceptance.ts';
+import { Acceptance, mustAnnounce } from './acceptance.ts';
 import { Deadlines } from './deadlines.ts';
 import { Execution } from './execution.ts';
 import type { ExecutionOwner } from './execution.ts';
+import { orderOf } from './frozen.ts';
+import type { Frozen } from './frozen.ts';
 import type { Quarantine } from './head.ts';
 import type { Session } from './session.ts';
 import type { TurnRun } from './turn-run.ts';
@@ -31,6 +33,8 @@ export interface MailboxOwner {
   closed(mailbox: Mailbox): void;
   /** The engine has let go of the closed session. */
   released(mailbox: Mailbox): void;
+  /** The incarnation before has not been let go of by its engine. */
+  isReleasing(sessionId: string): boolean;
   /** It waited at the gate when the session behind it was closed: it belongs to the next incarnation. */
   passOn(command: Command): void;
 }
@@ -40,16 +44,6 @@ export interface MailboxOwner {
  * for good because the session is closed, or for good because a defect showed and another mailbox takes its place.
  */
 type Gate = 'open' | 'opening' | 'releasing' | 'closed' | 'frozen';
-
-/** What a mailbox that is given up hands to the one that takes its place. */
-export interface Frozen {
-  /** What has no outcome or was not told of it, in order. */
-  readonly commands: readonly Command[];
-  /** The one that acted when the defect showed. */
-  readonly acting: Command | undefined;
-  /** The engine that has not let go. */
-  readonly run: TurnRun | undefined;
-}
 
 export class Mailbox implements ExecutionOwner {
   readonly id: string;
@@ -61,6 +55,9 @@ export class Mailbox implements ExecutionOwner {
   #epoch: string | undefined;
   #session: Session | undefined;
   #gate: Gate = 'open';
+  #rebuilding = false;
+  /** Everything is to be ended as soon as it is rebuilt. */
+  #ending: Failure | undefined;
   #quarantine: Quarantine | undefined;
   readonly waiting = new WaitingRoom();
 
@@ -95,6 +92,10 @@ export class Mailbox implements ExecutionOwner {
   /** Commands that are admitted and have no outcome. */
   get depth(): number {
     return this.waiting.size + this.#execution.held.length;
+  }
+
+  get isFrozen(): boolean {
+    return this.#gate === 'frozen';
   }
 
   get quarantine(): Quarantine | undefined {
@@ -161,8 +162,7 @@ export class Mailbox implements ExecutionOwner {
     head.announces = false;
     this.#gate = 'opening';
     this.#acceptance.retry(head, this.#session);
-    const { releases, writer } = this.#runtime;
-    releases.hold(writer.newestBatch, () => this.guard(() => this.#openGate()));
+    this.#runtime.releases.hold(this.#runtime.writer.newestBatch, () => this.guard(() => this.#openGate()));
   }
 
   /** Ends a command from outside: its timeout, a drain. What has its outcome is left alone. */
@@ -177,10 +177,14 @@ export class Mailbox implements ExecutionOwner {
 
   /** Ends everything that runs or waits, in this order. */
   endAll(outcome: Failure): void {
+    if (this.#rebuilding) {
+      this.#ending = outcome;
+      return;
+    }
     for (const command of this.pending()) this.end(command, outcome);
   }
 
-  /** Recovery: the session as its entries tell it. */
+  /** Recovery: the session as folded. */
   adopt(session: Session): void {
     this.#session = session;
     this.#owner.sessionCount += 1;
@@ -205,21 +209,21 @@ export class Mailbox implements ExecutionOwner {
   /** Gives up: engines, timers and late answers find nobody from now on. Nothing of it is told or recorded here. */
   freeze(): Frozen {
     const acting = this.#execution.acting?.told === false ? this.#execution.acting : undefined;
-    const pending = this.pending();
-    // At the head of its lane it is the first of those that wait; in the middle of its admission it is the last.
-    const order = acting === undefined ? pending : acting.reachedHead ? [acting, ...pending] : [...pending, acting];
-    const commands = new Set(order);
+    const commands = new Set(orderOf(acting, this.pending(), this.waiting.parked, this.#gate === 'open'));
     if (this.#gate !== 'closed' && this.#exists) this.#owner.sessionCount -= 1;
     this.#gate = 'frozen';
     const run = this.#execution.detach();
     this.#session?.stop();
+    this.#deadlines.retire();
     for (const command of commands) this.#deadlines.disarm(command);
     return { commands: [...commands], acting, run };
   }
 
   /** Takes the place of a mailbox that was given up: what that held, and what comes, waits until `rebuilt`. */
-  awaitRebuild(commands: readonly Command[]): void {
+  awaitRebuild(commands: readonly Command[], epoch: string): void {
     this.#gate = 'opening';
+    this.#epoch = epoch;
+    this.#rebuilding = true;
     this.waiting.parked.push(...commands);
   }
 
@@ -229,13 +233,18 @@ export class Mailbox implements ExecutionOwner {
    */
   rebuilt(retried: Command | undefined): void {
     this.guard(() => {
+      this.#rebuilding = false;
+      // Without a session the next one is another incarnation.
+      this.#epoch = this.#session?.state?.epoch;
       for (const command of this.waiting.parked) {
         command.inLane = this.#session?.queues(command.acceptedOffset) === true;
         this.#deadlines.arm(command);
       }
       // A turn journals its start by itself, before the engine is called.
+      if (this.#ending !== undefined) return this.endAll(this.#ending);
       if (retried !== undefined) retried.announces = retried.contract.journalled && !retried.contract.turn;
-      if (retried === undefined || !mustAnnounce(retried)) this.#openGate();
+      if (this.#owner.isReleasing(this.id)) this.gate();
+      else if (retried === undefined || !mustAnnounce(retried)) this.#openGate();
       else this.#announce(retried);
     });
   }
@@ -370,8 +379,11 @@ export class Mailbox implements ExecutionOwner {
       const command = this.waiting.parked.shift();
       if (command === undefined) break;
       if (command.outcome !== undefined) continue;
+      // It stands nowhere until it is dispatched: a defect on the way must not lose it.
+      this.#execution.acting = command;
       if (this.#is('open')) this.#dispatch(command);
       else this.#owner.passOn(command);
+      this.#execution.acting = undefined;
     }
     this.pump();
     this.#tidy();
@@ -385,9 +397,4 @@ export class Mailbox implements ExecutionOwner {
   #tidy(): void {
     if (!this.#exists && this.#gate === 'open' && this.depth === 0) this.#owner.emptied(this);
   }
-}
-
-/** It acts: what only fails for a dependency does not. */
-function mustAnnounce(command: Command): boolean {
-  return command.announces && command.dependencyFailure === undefined;
 }

@@ -13,7 +13,8 @@ import type { Outcomes } from '../outcomes.ts';
 import type { Runtime } from '../runtime.ts';
 import { closingEvents } from './evolve.ts';
 import { foldEntry } from './fold.ts';
-import type { Frozen, Mailbox } from './mailbox.ts';
+import type { Frozen } from './frozen.ts';
+import type { Mailbox } from './mailbox.ts';
 
 const PAGE_ENTRIES = 4096;
 
@@ -26,15 +27,18 @@ export function rebuildSession(
   mailbox: Mailbox,
   frozen: Frozen,
   error: string,
+  rebuilt: () => void,
 ): void {
   const { releases, writer } = runtime;
   // What the session recorded before the defect showed is true, and shown as soon as it is durable.
   releases.hold(writer.newestBatch, () => {
-    foldLane(runtime, mailbox, frozen.commands).then(
-      (ends) => mailbox.guard(() => resume(runtime, outcomes, mailbox, frozen, ends, error)),
-      // The journal can't even be read: not this session alone is in doubt.
-      (failed: unknown) => runtime.crashed(failed),
-    );
+    foldLane(runtime, mailbox, frozen.commands)
+      .then(
+        (ends) => mailbox.guard(() => resume(runtime, outcomes, mailbox, frozen, ends, error)),
+        // The journal can't even be read: not this session alone is in doubt.
+        (failed: unknown) => runtime.crashed(failed),
+      )
+      .then(rebuilt, rebuilt);
   });
 }
 
@@ -49,7 +53,8 @@ async function foldLane(
   for (let after = 0; ;) {
     const page = await runtime.journal.scan({ after, limit: PAGE_ENTRIES, lane });
     const last = page.at(-1);
-    if (last === undefined) return ends;
+    // Given up meanwhile: what is made of it now would be stopped by nobody.
+    if (last === undefined || mailbox.isFrozen) return ends;
     after = last.entry.offset;
     for (const { entry } of page) {
       const ended = commands.find((command) => isEndOf(entry, command));

@@ -155,8 +155,13 @@ export class TurnRun {
       const { id: sessionId } = this.#session;
       const { commandId } = this.command;
       telemetry.observe({ level: 'warn', message: 'engine did not let go of an aborted turn', sessionId, commandId });
-      this.#finish({ status: 'failed', kind: 'timeout', message: 'The engine did not let go' });
+      this.#guard(() => this.#finish({ status: 'failed', kind: 'timeout', message: 'The engine did not let go' }));
     });
+  }
+
+  /** The server ends: nobody waits for the engine any more. */
+  leave(): void {
+    this.#patience?.cancel();
   }
 
   /** Its session is being rebuilt: nothing more is heard, and that the engine has let go is told to who comes next. */

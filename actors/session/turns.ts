@@ -23,6 +23,8 @@ export class Turns {
   readonly #onReleased: (commandId: string, result: TurnResult | undefined) => void;
   readonly #guard: Guard;
   #run: TurnRun | undefined;
+  /** Of a turn that ended with the session before this one was rebuilt. */
+  #adopted: TurnRun | undefined;
 
   constructor(
     runtime: Runtime,
@@ -99,15 +101,22 @@ export class Turns {
 
   /** The session is being rebuilt: its engine is told to stop, and handed over if it has not let go. */
   detach(): TurnRun | undefined {
-    const run = this.#run;
+    const run = this.#run ?? this.#adopted;
     this.#run = undefined;
+    this.#adopted = undefined;
     run?.detach(this.#runtime.limits.drainMs);
     return run?.holds === true ? run : undefined;
   }
 
   /** The engine of a turn that ended with the session before it was rebuilt: it holds the lane until it lets go. */
   adopt(run: TurnRun): void {
-    run.handOver((result) => this.#guard(() => this.#onReleased(run.command.commandId, result)));
+    this.#adopted = run;
+    run.handOver((result) =>
+      this.#guard(() => {
+        this.#adopted = undefined;
+        this.#onReleased(run.command.commandId, result);
+      }),
+    );
   }
 
   /** The end of the turn is durable. By then its engine may have let go, and the next turn may run. */

@@ -57,6 +57,7 @@ export interface WorldOptions {
   readonly journal?: Journal;
   readonly store?: ReturnType<typeof createMemoryStore>;
   readonly clock?: ReturnType<typeof createSimulatedClock>;
+  readonly restartTransports?: () => Promise<void>;
 }
 
 /** A client that remembers what it was sent. */
@@ -143,6 +144,7 @@ export function createWorld(options: WorldOptions = {}) {
       defaultEngine: engines[0]!.kind,
       limits: { ...limits, ...options.limits },
       onFatal: (error) => void fatal.push(error),
+      ...(options.restartTransports !== undefined && { restartTransports: options.restartTransports }),
     },
   );
 
