@@ -5,6 +5,7 @@
  */
 import fc from 'fast-check';
 import { afterEach, expect, it, vi } from 'vitest';
+import type { Connection } from '../../actors/connection.ts';
 import type { Entry } from '../../actors/entry.ts';
 import { Deduplication } from '../../actors/deduplication.ts';
 import { Session } from '../../actors/session/session.ts';
@@ -60,7 +61,7 @@ it('any trouble under any script leaves every frame answered and the journal tru
   await fc.assert(
     fc.asyncProperty(troubled(30), async (steps) => {
       vi.restoreAllMocks();
-      const player = await ScriptPlayer.start();
+      const player = await ScriptPlayer.start({ limits: { idempotencyCacheBytesMax: 600 } });
       const { world } = player;
       const asked = countAsked(player);
       for (const [step, which] of steps) {
@@ -79,6 +80,7 @@ it('any trouble under any script leaves every frame answered and the journal tru
       expect(world.fatal).toEqual([]);
       expect(world.system.live).toMatchObject({ timers: 0, held: 0 });
       expect(unanswered(player, asked)).toEqual([]);
+      expect((player.client.peer as Connection).pending).toBe(0);
       expect(untrue(player, entries)).toEqual([]);
       expect(eventProblems(player.client)).toEqual([]);
       player.client.send({ type: 'get_metrics', id: 'metrics' });
