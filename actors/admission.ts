@@ -3,6 +3,7 @@
  *
  * A refusal here is seen as `command_finished` and is not stored: the same id may be tried again.
  */
+import { countsAsPending } from './command.ts';
 import type { Connection } from './connection.ts';
 import { dependencyRefusal } from './dependencies.ts';
 import { failure } from './message.ts';
@@ -35,6 +36,6 @@ export function pendingRefusal(
   { contract }: ParsedCommand,
   connection: Connection,
 ): Failure | undefined {
-  if (contract.lane === 'control' || connection.pending < limits.pendingMax) return undefined;
+  if (!countsAsPending(contract) || connection.pending < limits.pendingMax) return undefined;
   return failure('TOO_MANY_PENDING', `Too many pending commands for this connection (max ${limits.pendingMax})`);
 }

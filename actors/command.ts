@@ -119,8 +119,12 @@ export class Command implements CommandRef {
     return this.frame.idempotencyKey;
   }
 
-  /** Control is exempt from the limit of a connection's pending commands: an abort must always get through. */
   get countsAsPending(): boolean {
-    return this.contract.lane !== 'control';
+    return countsAsPending(this.contract);
   }
+}
+
+/** Control is exempt from the limit of a connection's pending commands: an abort must always get through. */
+export function countsAsPending({ lane }: CommandContract): boolean {
+  return lane !== 'control';
 }

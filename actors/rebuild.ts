@@ -62,10 +62,8 @@ export class Rebuild {
   }
 
   /** The start of the process. */
-  async boot(): Promise<RecoverySummary> {
-    const recovery = await this.#recovery.run(this.#serverVersion);
-    this.check();
-    return recovery;
+  boot(): Promise<RecoverySummary> {
+    return this.#recovery.run(this.#serverVersion);
   }
 
   /** @throws when the core that was folded was given up meanwhile: it must not go live. */

@@ -20,7 +20,7 @@ import type { Router } from './router.ts';
 import type { Runtime } from './runtime.ts';
 import { timeout } from './session/deadlines.ts';
 import { closingEvents } from './session/evolve.ts';
-import { foldEntry } from './session/fold.ts';
+import { closes, foldEntry, opens } from './session/fold.ts';
 import { quarantined } from './session/rebuild.ts';
 import type { TurnRun } from './session/turn-run.ts';
 
@@ -225,13 +225,12 @@ export class Recovery {
 
   #restore(identity: CommandAccepted | CommandSettled, end: CommandSettled | CommandFinished): void {
     this.#outcomes += 1;
-    const closes = end.content.facts?.some(({ type }) => type === 'session.closed') === true;
     this.#runtime.deduplication.restore(namesIn(identity), {
       commandType: end.commandType,
       success: end.success,
       offset: end.offset,
       // As it was told: the session of a deletion has no version any more.
-      sessionVersion: closes ? undefined : end.sessionVersion,
+      sessionVersion: closes(end) ? undefined : end.sessionVersion,
       runsAgain: false,
     });
   }
@@ -353,11 +352,6 @@ function lost(accepted: CommandAccepted): ParsedCommand {
     },
   };
   return { contract, frame: { type: accepted.commandType }, text: accepted.content.command };
-}
-
-function opens(entry: Entry): boolean {
-  if (entry.kind !== 'command.settled' && entry.kind !== 'command.finished') return false;
-  return entry.content.facts?.some(({ type }) => type === 'session.opened') === true;
 }
 
 function namesIn(identity: CommandAccepted | CommandSettled): Names {

@@ -4,7 +4,7 @@
  */
 import { fromTransition } from 'xstate';
 import { admissionRefusal } from './admission.ts';
-import { Command } from './command.ts';
+import { Command, countsAsPending } from './command.ts';
 import type { Connection } from './connection.ts';
 import { namesOf } from './names.ts';
 import type { Names } from './names.ts';
@@ -99,7 +99,7 @@ export class Router implements MailboxOwner {
     const early = this.#early;
     this.#early = [];
     for (const { parsed, connection } of early) {
-      if (parsed.contract.lane !== 'control') connection.pending -= 1;
+      if (countsAsPending(parsed.contract)) connection.pending -= 1;
       this.handle({ type: 'command.received', parsed, connection });
     }
   }
@@ -289,7 +289,7 @@ export class Router implements MailboxOwner {
 
   #await(parsed: ParsedCommand, connection: Connection): void {
     if (this.#replays.refusesToWait(parsed, connection)) return;
-    if (parsed.contract.lane !== 'control') connection.pending += 1;
+    if (countsAsPending(parsed.contract)) connection.pending += 1;
     this.#early.push({ parsed, connection });
   }
 

@@ -34,8 +34,14 @@ export function foldEntry(runtime: Runtime, mailbox: Mailbox, entry: Entry): Fol
   }
 }
 
-function closes(entry: Entry): boolean {
+/** It ends a session. */
+export function closes(entry: Entry): boolean {
   return factsOf(entry).some(({ type }) => type === 'session.closed');
+}
+
+/** It makes a session. */
+export function opens(entry: Entry): boolean {
+  return factsOf(entry).some(({ type }) => type === 'session.opened');
 }
 
 function factsOf(entry: Entry): readonly SessionFact[] {

@@ -240,8 +240,8 @@ export class Mailbox implements ExecutionOwner {
         command.inLane = this.#session?.queues(command.acceptedOffset) === true;
         this.#deadlines.arm(command);
       }
-      // A turn journals its start by itself, before the engine is called.
       if (this.#ending !== undefined) return this.endAll(this.#ending);
+      // A turn journals its start by itself, before the engine is called.
       if (retried !== undefined) retried.announces = retried.contract.journalled && !retried.contract.turn;
       if (this.#owner.isReleasing(this.id)) this.gate();
       else if (retried === undefined || !mustAnnounce(retried)) this.#openGate();
