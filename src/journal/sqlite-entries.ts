@@ -64,7 +64,7 @@ export class SqliteEntries {
     this.#lanes = new SqliteLanes(database);
     this.#begin = database.prepare('BEGIN IMMEDIATE');
     this.#commit = database.prepare('COMMIT');
-    this.#insert = database.prepare('INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, unhex(?), NULL)');
+    this.#insert = database.prepare('INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, unhex(?), NULL, NULL)');
     const newest = 'SELECT "offset", lower(hex(hash)) FROM entries ORDER BY "offset" DESC LIMIT 1';
     this.#newest = database.prepare<[], [number, string]>(newest).raw();
     const place = 'SELECT lane_seq, lower(hex(hash)) FROM entries WHERE "offset" = ?';

@@ -10,39 +10,10 @@ import Database from 'better-sqlite3';
 import { JournalRefused } from '../../actors/ports.ts';
 import { syncDirectory } from './sync-directory.ts';
 import { refusalOf, refusals } from './sqlite-refusal.ts';
+import { migrate, SCHEMA, SCHEMA_VERSION, SCHEMA_VERSION_MIN } from './sqlite-schema.ts';
 
 /** "Trpe". */
 const APPLICATION_ID = 0x54727065;
-const SCHEMA_VERSION = 1;
-
-/**
- * `version` is the form of the record (see entry.ts). `hash` chains a lane. `fingerprint` is for entries whose content does
- * not carry the command as it was received any more: of all others it is taken from there when somebody asks, because hardly
- * anyone does. `places` is the index by lane; it may be behind (see sqlite-lanes.ts).
- */
-const SCHEMA = `
-  CREATE TABLE lanes (
-    id INTEGER PRIMARY KEY,
-    name TEXT NOT NULL UNIQUE
-  ) STRICT;
-  CREATE TABLE entries (
-    "offset" INTEGER PRIMARY KEY,
-    lane_id INTEGER NOT NULL REFERENCES lanes (id),
-    lane_seq INTEGER NOT NULL,
-    at INTEGER NOT NULL,
-    version INTEGER NOT NULL,
-    kind TEXT NOT NULL,
-    meta TEXT NOT NULL,
-    content TEXT NOT NULL,
-    hash BLOB NOT NULL,
-    fingerprint BLOB
-  ) STRICT;
-  CREATE TABLE places (
-    lane_id INTEGER NOT NULL REFERENCES lanes (id),
-    "offset" INTEGER NOT NULL REFERENCES entries ("offset"),
-    PRIMARY KEY (lane_id, "offset")
-  ) WITHOUT ROWID, STRICT;
-`;
 
 /** Another program may be writing to the file for a moment, a copy or a check with the sqlite3 shell. */
 const BUSY_TIMEOUT_MS = 5_000;
@@ -63,6 +34,7 @@ export function openJournalFile(path: string, logIsTorn = false): Database.Datab
     configure(database);
     if (logIsTorn) startLogAnew(database);
     database.exec('BEGIN IMMEDIATE; ROLLBACK');
+    migrate(database);
     return database;
   } catch (error) {
     database?.close();
@@ -144,24 +116,11 @@ export function mustBeInForm(path: string, database: Database.Database): void {
   mustBeOurs(path, read('application_id'), read('user_version'));
 }
 
-/** What is wrong with the tables: a damaged page may leave a table that reads and is another one. */
-export function schemaFlaw(database: Database.Database): string | undefined {
-  const found = database.prepare<[], string>(`SELECT sql FROM sqlite_schema WHERE type = 'table'`).pluck().all();
-  const known = new Set(found.map(bare));
-  const missing = TABLES.find((table) => !known.has(bare(table)));
-  return missing === undefined ? undefined : `there is no ${bare(missing).split(' (')[0] ?? ''} as it should be`;
-}
-
-const TABLES = SCHEMA.split(';').filter((sql) => sql.trim() !== '');
-
-function bare(sql: string): string {
-  return sql.replaceAll(/\s+/g, ' ').trim();
-}
-
 function mustBeOurs(path: string, applicationId: number, schemaVersion: number): void {
   if (applicationId !== APPLICATION_ID) throw new JournalRefused(refusals.foreignDatabase(path));
   if (schemaVersion > SCHEMA_VERSION) throw new JournalRefused(refusals.newer(path, schemaVersion, SCHEMA_VERSION));
-  if (schemaVersion < 1) throw new JournalRefused(refusals.damaged(path, `its form is ${schemaVersion}`));
+  if (schemaVersion < SCHEMA_VERSION_MIN)
+    throw new JournalRefused(refusals.damaged(path, `its form is ${schemaVersion}`));
 }
 
 /** Written under another name and put in place whole: a crash in between leaves no half-made journal. */

@@ -11,8 +11,9 @@ import Database from 'better-sqlite3';
 import { JournalRefused } from '../../actors/ports.ts';
 import { HEAD_FILE, MARK_FILE, readHeadFiles } from './head-files.ts';
 import type { KnownEnd, KnownEnds } from './head-files.ts';
-import { mustBeAJournal, mustBeInForm, pageBytesOf, schemaFlaw } from './sqlite-file.ts';
+import { mustBeAJournal, mustBeInForm, pageBytesOf } from './sqlite-file.ts';
 import { oneLine, refusalOf, refusals } from './sqlite-refusal.ts';
+import { schemaFlaw } from './sqlite-schema.ts';
 import { readWal } from './wal.ts';
 import type { WalFlaw } from './wal.ts';
 

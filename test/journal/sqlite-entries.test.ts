@@ -89,7 +89,7 @@ describe('several batches in one transaction', () => {
     entries.commit([packEntries(good.batch(2, 'server'))]);
     const other = new Database(path);
     other.exec(
-      'INSERT INTO entries SELECT "offset" + 1, lane_id, lane_seq, at, version, kind, meta, content, hash, NULL FROM entries WHERE "offset" = 2',
+      'INSERT INTO entries SELECT "offset" + 1, lane_id, lane_seq, at, version, kind, meta, content, hash, NULL, NULL FROM entries WHERE "offset" = 2',
     );
     other.close();
     const { batches, failure } = entries.commit([packEntries(good.batch(1, 'server'))]);

@@ -157,7 +157,7 @@ describe('damage of a single row is found at its offset', () => {
     const laneSeq = entries.filter((entry) => entry.lane === lane).length + 1;
     const end = entries.length + 1;
     damage(
-      `INSERT INTO entries SELECT ${end}, lane_id, ${laneSeq}, at, version, kind, meta, content, hash, fingerprint FROM entries WHERE "offset" = ${VICTIM}`,
+      `INSERT INTO entries SELECT ${end}, lane_id, ${laneSeq}, at, version, kind, meta, content, hash, fingerprint, digest FROM entries WHERE "offset" = ${VICTIM}`,
     );
     const { problems } = verify();
     expect(new Set(problems.map(({ offset }) => offset))).toEqual(new Set([end]));
