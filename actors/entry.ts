@@ -29,6 +29,8 @@ interface EntryHead {
   readonly laneSeq: number;
   /** Wall clock, milliseconds since 1970. */
   readonly at: number;
+  /** What people and engines said was removed from `content` later, by retention or purge. Set by the journal that reads it. */
+  readonly blanked?: true;
 }
 
 /** Identity of a command, repeated on the entry that accepts it. */
@@ -172,6 +174,8 @@ export interface StoredEntry {
   readonly hash: string;
   /** Hex sha256 of the command as received (see `fingerprint` in `src/protocol`); on entries that carry a command. */
   readonly fingerprint?: string;
+  /** Hex sha256 that stands for the content as it was in the chain; of a blanked entry. */
+  readonly digest?: string;
 }
 
 /** Something in a journal that can't be so. Without a lane it is about a place where there is no entry. */

@@ -46,6 +46,26 @@ export class JournalRefused extends Error {
 
 export type { StoredEntry };
 
+/** Entries to be blanked: those that all the given fields fit. */
+export interface BlankRange {
+  /** Up to and including this offset. */
+  readonly through: number;
+  /** Of this journal lane. */
+  readonly lane?: string;
+  /** About this session; with a lane, in that lane. */
+  readonly sessionId?: string;
+  /** Entries that open a session stay whole: the session could not go on without its input. */
+  readonly keepOpenings?: boolean;
+}
+
+/** What became of a `BlankRange`. */
+export interface Blanked {
+  /** Entries that were blanked now. */
+  readonly entries: number;
+  /** False while bytes of what was removed may still lie in a file, because another program reads it. */
+  readonly erased: boolean;
+}
+
 /** Where `open` found the journal's end. */
 export interface JournalHead {
   /** Offset of the newest entry; 0 when empty. */
@@ -68,6 +88,9 @@ export interface JournalHead {
  *   at the data in between. Rejected, it leaves the journal as it was: failed, and as readable as before. It may be tried
  *   again at any time; calls during one attempt share it.
  * - *Reading* sees committed entries only.
+ * - *Blanking* replaces the content of entries by what names, orders and ends things (`entry-classes.ts`), for good: with
+ *   `erased` no file has a byte of it left. Identity, order, outcome, fingerprint, hash and digest stay, and the chain goes on
+ *   over it. What was blanked before is left alone. Snapshots of what is blanked go with it. It never fails appends.
  * - *Exclusive.* A second `open` on the same data, from any process, is refused until `close` or the end of the process.
  */
 export interface Journal extends JournalReader {
@@ -79,6 +102,8 @@ export interface Journal extends JournalReader {
   append(entries: readonly Entry[], done: (error?: Error) => void): void;
   /** laneSeq of the newest committed entry of a journal lane; 0 when there is none. */
   head(lane: string): Promise<number>;
+  /** Removes what people and engines said from committed entries. Rejected, it may have done a part, and may be repeated. */
+  blank(range: BlankRange): Promise<Blanked>;
   /** Waits for appended batches, then releases the data. Idempotent. */
   close(): Promise<void>;
 }

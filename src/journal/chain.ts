@@ -14,7 +14,11 @@ import type { EntryRecord } from './entry.ts';
 
 /** Hash of `record`, whose predecessor in the lane has the hash `previous`. */
 export function chainHash(previous: string, record: EntryRecord): string {
-  return hash('sha256', `${previous}${contentDigest(record.content)}${head(record)}\n${record.meta}`, 'hex');
+  return hash(
+    'sha256',
+    `${previous}${record.digest ?? contentDigest(record.content)}${head(record)}\n${record.meta}`,
+    'hex',
+  );
 }
 
 /** What stands for the predecessor of a lane's first entry. Bound to the name, so that no lane passes for another one. */
@@ -22,7 +26,8 @@ export function genesis(lane: string): string {
   return hash('sha256', `troupe journal lane ${lane}`, 'hex');
 }
 
-function contentDigest(content: string): string {
+/** Hex sha256: what the chain covers of a content, and what a blanked entry keeps of it. */
+export function contentDigest(content: string): string {
   return hash('sha256', content, 'hex');
 }
 

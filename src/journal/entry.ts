@@ -26,6 +26,8 @@ export interface EntryRecord {
   readonly meta: string;
   /** JSON object. Hashed by its digest alone. */
   readonly content: string;
+  /** Hex sha256 of the content as it was, when it was blanked; `content` is what is left of it. */
+  readonly digest?: string | undefined;
 }
 
 export function encode(entry: Entry): EntryRecord {
@@ -43,7 +45,7 @@ export function encode(entry: Entry): EntryRecord {
 
 export function encodeMeta(entry: Entry): string {
   if (entry.kind === 'command.settled') return settledMeta(entry);
-  const { offset, lane, laneSeq, at, kind, content, ...identity } = entry;
+  const { offset, lane, laneSeq, at, kind, blanked, content, ...identity } = entry;
   return JSON.stringify(identity);
 }
 
@@ -65,17 +67,34 @@ export function decode(record: EntryRecord): Entry {
   entry['at'] = record.at;
   entry['kind'] = record.kind;
   entry['content'] = decodeContent(record.content);
+  if (record.digest !== undefined) entry['blanked'] = true;
   return entry as unknown as Entry;
 }
 
 function decodeContent(content: string): unknown {
-  const span = commandSpan(content);
-  if (span === undefined) return JSON.parse(content);
-  const command = textWithin(content, span);
-  if (content.charCodeAt(span.end) !== COMMA) return { command };
-  const rest = JSON.parse(`{${content.slice(span.end + 1)}`) as { command?: string };
-  rest.command = command;
+  const { command, rest } = parseContent(content);
+  if (command !== undefined) rest['command'] = command;
   return rest;
+}
+
+/** `command` is the text as received, `rest` is all else. */
+export interface ParsedContent {
+  readonly command: string | undefined;
+  readonly rest: Record<string, unknown>;
+}
+
+export function parseContent(content: string): ParsedContent {
+  const span = commandSpan(content);
+  if (span === undefined) return { command: undefined, rest: JSON.parse(content) as Record<string, unknown> };
+  const command = textWithin(content, span);
+  const ends = content.charCodeAt(span.end) !== COMMA;
+  return { command, rest: ends ? {} : (JSON.parse(`{${content.slice(span.end + 1)}`) as Record<string, unknown>) };
+}
+
+export function encodeParsed({ command, rest }: ParsedContent): string {
+  const text = JSON.stringify(rest);
+  if (command === undefined) return text;
+  return text === '{}' ? `${commandHead(command)}}` : `${commandHead(command)},${text.slice(1)}`;
 }
 
 /** The text of the command that `content` carries, as received. */
@@ -145,7 +164,7 @@ const SETTLED = {
     sessionVersion: true,
     dependsOn: true,
     seq: true,
-  } satisfies Written<Omit<CommandSettled, keyof EntryRecord>>,
+  } satisfies Written<Omit<CommandSettled, keyof EntryRecord | 'blanked'>>,
   content: {
     command: true,
     error: true,

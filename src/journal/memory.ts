@@ -7,7 +7,8 @@
  */
 import type { Entry, JournalReport } from '../../actors/entry.ts';
 import { JournalRefused } from '../../actors/ports.ts';
-import type { Journal, JournalHead, StoredEntry } from '../../actors/ports.ts';
+import type { Blanked, BlankRange, Journal, JournalHead, StoredEntry } from '../../actors/ports.ts';
+import { blankRecord } from './blanking.ts';
 import { chainHash, genesis } from './chain.ts';
 import { commandText, decode, encode } from './entry.ts';
 import type { EntryRecord } from './entry.ts';
@@ -102,6 +103,25 @@ class MemoryJournal implements Journal {
     return this.#store.heads.get(lane)?.record.laneSeq ?? 0;
   }
 
+  async blank(range: BlankRange): Promise<Blanked> {
+    this.#mustBeOpen();
+    const { rows, heads } = this.#store;
+    let entries = 0;
+    for (let index = 0; index < Math.min(rows.length, range.through); index += 1) {
+      const row = rows[index]!;
+      const { record } = row;
+      if (record.digest !== undefined || (range.lane !== undefined && record.lane !== range.lane)) continue;
+      const blank = blankRecord(record, range);
+      if (blank === undefined) continue;
+      const { content, digest, fingerprint } = blank;
+      const left: Row = { ...row, record: { ...record, content, digest }, fingerprint: fingerprint ?? undefined };
+      rows[index] = left;
+      if (heads.get(record.lane) === row) heads.set(record.lane, left);
+      entries += 1;
+    }
+    return { entries, erased: true };
+  }
+
   async read(offset: number): Promise<StoredEntry | undefined> {
     this.#mustBeOpen();
     const row = this.#store.rows[offset - 1];
@@ -181,5 +201,7 @@ function recordsOf(entries: readonly Entry[]): EntryRecord[] | Error {
 }
 
 function stored({ record, hash, fingerprint }: Row): StoredEntry {
-  return { entry: decode(record), hash, ...(fingerprint !== undefined && { fingerprint }) };
+  const { digest } = record;
+  const entry = decode(record);
+  return { entry, hash, ...(fingerprint !== undefined && { fingerprint }), ...(digest !== undefined && { digest }) };
 }

@@ -12,6 +12,9 @@ import { FirstReading } from './first-reading.ts';
 import type { KnownHead } from './head-files.ts';
 import { LaneLedger } from './lane-ledger.ts';
 import { SqliteLanes } from './sqlite-lanes.ts';
+import { SqliteBlanking } from './sqlite-blanking.ts';
+import type { BlankedPage, BlankPage } from './sqlite-blanking.ts';
+import { BUSY_TIMEOUT_MS } from './sqlite-file.ts';
 import { SqlitePages } from './sqlite-pages.ts';
 import { unpack } from './sqlite-wire.ts';
 import type { PackedPage, PackedRecords, ScanRange } from './sqlite-wire.ts';
@@ -45,6 +48,7 @@ export class SqliteEntries {
   readonly #newest: Statement<[], [number, string]>;
   readonly #place: Statement<[number], [number, string]>;
   readonly #pages: SqlitePages;
+  readonly #blanking: SqliteBlanking;
   readonly #ledger: LaneLedger;
   readonly #heads = new Map<string, LaneHead>();
   /** What the open transaction adds to the ledger. */
@@ -70,6 +74,7 @@ export class SqliteEntries {
     const place = 'SELECT lane_seq, lower(hex(hash)) FROM entries WHERE "offset" = ?';
     this.#place = database.prepare<[number], [number, string]>(place).raw();
     this.#pages = new SqlitePages(database, this.#lanes, () => new FirstReading(ledger, head));
+    this.#blanking = new SqliteBlanking(database, this.#lanes);
     [this.#offset, this.#hash] = this.#end();
     this.#openedAt = this.#offset;
   }
@@ -130,6 +135,16 @@ export class SqliteEntries {
    */
   page(range: ScanRange): PackedPage {
     return this.#pages.page(range, this.#offset);
+  }
+
+  /** A part of what is to be blanked, in a transaction of its own. */
+  blank(page: BlankPage): BlankedPage {
+    return this.#blanking.page(page, this.#offset);
+  }
+
+  /** What was blanked is gone from the log as well; false when somebody else reads it. */
+  erase(): boolean {
+    return this.#blanking.erase(BUSY_TIMEOUT_MS);
   }
 
   /** laneSeq of the lane's newest entry; 0 when there is none. */

@@ -16,7 +16,7 @@ import { migrate, SCHEMA, SCHEMA_VERSION, SCHEMA_VERSION_MIN } from './sqlite-sc
 const APPLICATION_ID = 0x54727065;
 
 /** Another program may be writing to the file for a moment, a copy or a check with the sqlite3 shell. */
-const BUSY_TIMEOUT_MS = 5_000;
+export const BUSY_TIMEOUT_MS = 5_000;
 const CACHE_KIBIBYTES = 16_384;
 
 /**
@@ -153,4 +153,6 @@ function configure(database: Database.Database): void {
   database.pragma(`cache_size = -${CACHE_KIBIBYTES}`);
   // A transaction that is taken back has then written nothing into the log, where it would look like damage.
   database.pragma('cache_spill = OFF');
+  // What is blanked is written over, also where it lay in pages that are free now.
+  database.pragma('secure_delete = ON');
 }

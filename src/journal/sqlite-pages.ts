@@ -18,11 +18,12 @@ import type { PackedPage, ScanRange } from './sqlite-wire.ts';
 const PAGE_ENTRIES_MAX = 1_000;
 const PAGE_CHARS_MAX = 4 * 1024 * 1024;
 
-/** offset, lane_id, lane_seq, at, version, kind, meta, content, hash, fingerprint or '' */
-type Row = [number, number, number, number, number, EntryKind, string, string, string, string];
+/** offset, lane_id, lane_seq, at, version, kind, meta, content, hash, fingerprint or '', digest or '' */
+type Row = [number, number, number, number, number, EntryKind, string, string, string, string, string];
 
 // Binary values cost more to hand over than all the rest: SQLite turns them from and to hex faster than JavaScript can.
-const COLUMNS = `"offset", lane_id, lane_seq, at, version, kind, meta, content, lower(hex(hash)), lower(hex(fingerprint)) FROM entries`;
+const COLUMNS = `"offset", lane_id, lane_seq, at, version, kind, meta, content,
+  lower(hex(hash)), lower(hex(fingerprint)), lower(hex(digest)) FROM entries`;
 
 export class SqlitePages {
   readonly #lanes: SqliteLanes;
@@ -85,13 +86,14 @@ export class SqlitePages {
     let hashes = '';
     let chars = 0;
     for (const row of lane === undefined ? this.#rowsFrom(after, count, newest) : this.#rowsOf(lane, after, count)) {
-      const [offset, laneId, laneSeq, at, version, kind, meta, content, hash, print] = row;
+      const [offset, laneId, laneSeq, at, version, kind, meta, content, hash, print, digest] = row;
       if (version > RECORD_VERSION || !isKind(kind)) throw new JournalDamage(offset, 'was written by a newer troupe');
       const name = lane ?? this.#lanes.nameOf(laneId);
-      const record = { version, offset, lane: name, laneSeq, at, kind, meta, content };
+      const place = { version, offset, lane: name, laneSeq, at, kind, meta, content };
+      const record: EntryRecord = digest === '' ? place : { ...place, digest };
       reading?.take(record, laneId, hash);
       records.push(record);
-      hashes += hash + print.padEnd(HASH_CHARS);
+      hashes += hash + print.padEnd(HASH_CHARS) + digest.padEnd(HASH_CHARS);
       chars += meta.length + content.length;
       if (chars > PAGE_CHARS_MAX) break;
     }

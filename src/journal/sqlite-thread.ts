@@ -7,6 +7,7 @@ import { Worker } from 'node:worker_threads';
 import type { Entry } from '../../actors/entry.ts';
 import { JournalRefused } from '../../actors/ports.ts';
 import { packEntries } from './sqlite-wire.ts';
+import type { BlankedPage, BlankPage } from './sqlite-blanking.ts';
 import type { FromWorker, PackedPage, PackedRecords, ScanRange, ToWorker } from './sqlite-wire.ts';
 
 type Done = (error?: Error) => void;
@@ -92,6 +93,14 @@ export class JournalThread {
     return this.#ask((id) => ({ type: 'head', id, lane }));
   }
 
+  blank(page: BlankPage): Promise<BlankedPage> {
+    return this.#ask((id) => ({ type: 'blank', id, ...page }));
+  }
+
+  async erase(): Promise<boolean> {
+    return (await this.#ask<{ readonly erased: boolean }>((id) => ({ type: 'erase', id }))).erased;
+  }
+
   /** After a failure: appends go on behind the offset that it resolves with. Rejected, all is as before. */
   async reopen(): Promise<number> {
     return (await this.#ask<{ readonly offset: number }>((id) => ({ type: 'reopen', id }))).offset;
@@ -140,6 +149,8 @@ export class JournalThread {
         break;
       case 'page':
       case 'head':
+      case 'blanked':
+      case 'erased':
         this.#questionOf(message.id)?.resolve(message as never);
         break;
       case 'unread':

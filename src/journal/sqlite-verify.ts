@@ -13,7 +13,7 @@ import type { NumberedRecord } from './verify-ledger.ts';
 import { mustBeInForm } from './sqlite-file.ts';
 import { lossOf } from './sqlite-inspection.ts';
 import { refusalOf, refusals } from './sqlite-refusal.ts';
-import { schemaFlaw } from './sqlite-schema.ts';
+import { schemaFlaw, schemaVersionOf } from './sqlite-schema.ts';
 import { openStill } from './sqlite-still.ts';
 import { Verification } from './verify.ts';
 import type { VerifyOptions } from './verify.ts';
@@ -117,14 +117,16 @@ function quickCheck(database: Database): string[] {
   }
 }
 
-type Row = [number, string | null, number, number, number, number, EntryKind, string, string, string];
+type Row = [number, string | null, number, number, number, number, EntryKind, string, string, string, string];
 
 class Rows {
   readonly #select;
 
   constructor(database: Database) {
-    const columns =
-      'e."offset", l.name, e.lane_id, e.lane_seq, e.at, e.version, e.kind, e.meta, e.content, lower(hex(e.hash))';
+    // In the tables of version 1 nothing was ever blanked.
+    const digest = schemaVersionOf(database) === 1 ? "''" : 'lower(hex(e.digest))';
+    const columns = `e."offset", l.name, e.lane_id, e.lane_seq, e.at, e.version, e.kind, e.meta, e.content,
+      lower(hex(e.hash)), ${digest}`;
     const text = `SELECT ${columns} FROM entries e LEFT JOIN lanes l ON l.id = e.lane_id
       WHERE e."offset" > ? AND e."offset" <= ? ORDER BY e."offset" LIMIT ?`;
     this.#select = database.prepare<[number, number, number], Row>(text).raw();
@@ -134,9 +136,10 @@ class Rows {
   page(after: number, limit: number, last: number): NumberedRecord[] | Error {
     try {
       return this.#select.all(after, last, limit).map((row) => {
-        const [offset, name, laneId, laneSeq, at, version, kind, meta, content, hash] = row;
+        const [offset, name, laneId, laneSeq, at, version, kind, meta, content, hash, digest] = row;
         const lane = name ?? `lane ${laneId}, which is not listed`;
-        return { record: { version, offset, lane, laneSeq, at, kind, meta, content }, hash, laneId };
+        const record = { version, offset, lane, laneSeq, at, kind, meta, content };
+        return { record: digest === '' ? record : { ...record, digest }, hash, laneId };
       });
     } catch (error) {
       if (isDamage(error)) return error;

@@ -7,6 +7,7 @@
 import type { Entry, EntryKind } from '../../actors/entry.ts';
 import { RECORD_VERSION, encodeContent, encodeMeta } from './entry.ts';
 import type { EntryRecord } from './entry.ts';
+import type { BlankedPage, BlankPage } from './sqlite-blanking.ts';
 
 /** Records laid end to end. */
 export interface PackedRecords {
@@ -18,7 +19,7 @@ export interface PackedRecords {
 
 /** A page of stored records with what was computed when they were stored. */
 export interface PackedPage extends PackedRecords {
-  /** Two hashes of `HASH_CHARS` for each record: its own and its fingerprint, which is blank where there is none. */
+  /** `HASHES` of `HASH_CHARS` for each record: its own, its fingerprint and its content's digest, blank where there is none. */
   readonly hashes: string;
 }
 
@@ -28,6 +29,9 @@ export type ToWorker =
   | { readonly type: 'fail'; readonly message: string }
   | ({ readonly type: 'scan'; readonly id: number } & ScanRange)
   | { readonly type: 'head'; readonly id: number; readonly lane: string }
+  | ({ readonly type: 'blank'; readonly id: number } & BlankPage)
+  /** What was blanked goes from the log as well. */
+  | { readonly type: 'erase'; readonly id: number }
   /** After a failure: another connection takes the place of the one that failed. */
   | { readonly type: 'reopen'; readonly id: number }
   | { readonly type: 'close' };
@@ -47,11 +51,14 @@ export type FromWorker =
   | { readonly type: 'failed'; readonly message: string }
   | (PackedPage & { readonly type: 'page'; readonly id: number })
   | { readonly type: 'head'; readonly id: number; readonly laneSeq: number }
+  | ({ readonly type: 'blanked'; readonly id: number } & BlankedPage)
+  | { readonly type: 'erased'; readonly id: number; readonly erased: boolean }
   | { readonly type: 'reopened'; readonly id: number; readonly offset: number }
   /** The question has no answer: a line for people, with the file and the remedy. */
   | { readonly type: 'unread'; readonly id: number; readonly message: string };
 
 export const HASH_CHARS = 64;
+export const HASHES = 3;
 
 /** version, offset, laneSeq, at, kind, lengths of lane, meta and content. */
 const WIDTH = 8;

@@ -118,6 +118,12 @@ function serve(port: MessagePort, path: string, opened: SqliteEntries): void {
       case 'head':
         read(message.id, () => ({ type: 'head', id: message.id, laneSeq: entries.laneSeq(message.lane) }));
         break;
+      case 'blank':
+        read(message.id, () => ({ type: 'blanked', id: message.id, ...entries.blank(message) }));
+        break;
+      case 'erase':
+        read(message.id, () => ({ type: 'erased', id: message.id, erased: entries.erase() }));
+        break;
       case 'reopen':
         reopen(message.id);
         break;

@@ -7,7 +7,7 @@
 import { join, resolve } from 'node:path';
 import type { Entry, JournalReport } from '../../actors/entry.ts';
 import { JournalRefused } from '../../actors/ports.ts';
-import type { Journal, JournalHead, StoredEntry } from '../../actors/ports.ts';
+import type { Blanked, BlankRange, Journal, JournalHead, StoredEntry } from '../../actors/ports.ts';
 import { JournalDamage } from './damage.ts';
 import { decode } from './entry.ts';
 import type { EntryRecord } from './entry.ts';
@@ -16,7 +16,7 @@ import { claimDirectory } from './sqlite-directory.ts';
 import type { DirectoryClaim } from './sqlite-directory.ts';
 import { refusalOf, refusals } from './sqlite-refusal.ts';
 import { JournalThread } from './sqlite-thread.ts';
-import { HASH_CHARS, lastOffset, packedCount, unpack } from './sqlite-wire.ts';
+import { HASH_CHARS, HASHES, lastOffset, packedCount, unpack } from './sqlite-wire.ts';
 import type { PackedPage, ScanRange } from './sqlite-wire.ts';
 import { verifyPages } from './verify.ts';
 import type { StoredRecord } from './verify.ts';
@@ -95,6 +95,20 @@ class SqliteJournal implements Journal {
     return found?.entry.offset === offset ? found : undefined;
   }
 
+  async blank(range: BlankRange): Promise<Blanked> {
+    const thread = this.#open();
+    let entries = 0;
+    for (let after: number | undefined = 0; after !== undefined;) {
+      // What was read ahead shows what is being removed.
+      this.#ahead = undefined;
+      const page = await thread.blank({ ...range, after });
+      entries += page.entries;
+      after = page.next;
+    }
+    this.#ahead = undefined;
+    return { entries, erased: await thread.erase() };
+  }
+
   verify(last: number): Promise<JournalReport> {
     const thread = this.#open();
     const read = async (after: number, limit: number): Promise<StoredRecord[]> =>
@@ -169,19 +183,29 @@ function sameRange(a: ScanRange | undefined, b: ScanRange): boolean {
 
 function storedEntries(page: PackedPage): StoredEntry[] {
   return unpack(page).map((record, index) => {
-    const at = index * 2 * HASH_CHARS;
-    const hash = page.hashes.slice(at, at + HASH_CHARS);
-    const kept = page.hashes.slice(at + HASH_CHARS, at + 2 * HASH_CHARS);
+    const [hash, print, digest] = hashesOf(page, index);
+    if (digest !== undefined) {
+      const entry = readable({ ...record, digest });
+      return print === undefined ? { entry, hash, digest } : { entry, hash, fingerprint: print, digest };
+    }
     const entry = readable(record);
-    return kept.startsWith(' ') ? fingerprinted(entry, hash) : { entry, hash, fingerprint: kept };
+    return print === undefined ? fingerprinted(entry, hash) : { entry, hash, fingerprint: print };
   });
 }
 
 function storedRecords(page: PackedPage): StoredRecord[] {
   return unpack(page).map((record, index) => {
-    const at = index * 2 * HASH_CHARS;
-    return { record, hash: page.hashes.slice(at, at + HASH_CHARS) };
+    const [hash, , digest] = hashesOf(page, index);
+    return { record: digest === undefined ? record : { ...record, digest }, hash };
   });
+}
+
+/** Its own, its fingerprint and its content's digest, where there are any. */
+function hashesOf(page: PackedPage, index: number): [string, string | undefined, string | undefined] {
+  const at = index * HASHES * HASH_CHARS;
+  const hashAt = (nth: number): string => page.hashes.slice(at + nth * HASH_CHARS, at + (nth + 1) * HASH_CHARS);
+  const [print, digest] = [hashAt(1), hashAt(2)];
+  return [hashAt(0), print.startsWith(' ') ? undefined : print, digest.startsWith(' ') ? undefined : digest];
 }
 
 function readable(record: EntryRecord): Entry {

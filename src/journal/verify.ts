@@ -10,6 +10,7 @@ import type { JournalProblem, JournalReport } from '../../actors/entry.ts';
 import { chainHash, genesis } from './chain.ts';
 import { decode } from './entry.ts';
 import type { EntryRecord } from './entry.ts';
+import { residueOf } from './residue.ts';
 import { EntryAudit } from './verify-entries.ts';
 
 export interface StoredRecord {
@@ -61,6 +62,7 @@ export class Verification {
     this.#entries += 1;
     this.#place(record);
     this.#chain(record, hash);
+    this.#blanked(record);
     try {
       this.#audit.take(decode(record));
     } catch (error) {
@@ -102,6 +104,19 @@ export class Verification {
     this.#offset = offset;
     const before = this.#lanes.get(lane)?.laneSeq ?? 0;
     if (laneSeq !== before + 1) this.report({ lane, laneSeq, offset }, `follows laneSeq ${before} in its lane`);
+  }
+
+  /** Under a digest anything could stand: it must be what blanking leaves. */
+  #blanked({ offset, lane, laneSeq, kind, content, digest }: EntryRecord): void {
+    if (digest === undefined) return;
+    let left: string | undefined;
+    try {
+      left = residueOf(kind, content);
+    } catch {
+      // That it does not read is told by who decodes it.
+      return;
+    }
+    if (left !== content) this.report({ lane, laneSeq, offset }, 'was blanked and says more than that leaves');
   }
 
   #chain(record: EntryRecord, hash: string): void {

@@ -177,6 +177,7 @@ export function createHeldJournal(journal: Journal): HeldJournal {
     scan: async (range) => (await alive()).scan(range),
     head: async (lane) => (await alive()).head(lane),
     read: async (at) => (await alive()).read(at),
+    blank: async (range) => (await alive()).blank(range),
     verify: async (last) => (await alive()).verify(last),
     close: async () => {
       release();

@@ -287,6 +287,7 @@ async function longJournal(): Promise<Asked & { readonly scans: () => number; re
     read: (offset: number) => inside.read(offset),
     verify: (last: number) => inside.verify(last),
     close: () => inside.close(),
+    blank: (range: Parameters<typeof inside.blank>[0]) => inside.blank(range),
     scan: async (range: Parameters<typeof inside.scan>[0]) => {
       const page = await inside.scan(range);
       read += page.length;

@@ -47,6 +47,7 @@ export function createFaultyJournal(journal: Journal): FaultyJournal {
     read: (offset) => guarded('read', () => journal.read(offset)),
     verify: (last) => guarded('verify', () => journal.verify(last)),
     head: (lane) => guarded('head', () => journal.head(lane)),
+    blank: (range) => guarded('blank', () => journal.blank(range)),
     close: () => guarded('close', () => journal.close()),
     fail: (method, error) => void faults.set(method, error),
     mend: () => faults.clear(),

@@ -132,6 +132,15 @@ const journalRows: Record<JournalMethod, Row> = {
     does: 'is JOURNAL_UNAVAILABLE for who asked, and for nobody else',
     check: (scene) => expectReadFails(scene, 'scan', { type: 'get_command_history' }),
   },
+  blank: {
+    does: 'is asked for by no client, so nobody is told',
+    exempt: 'no command of this version blanks',
+    async check({ journal, ask, health }) {
+      journal.fail('blank', FAULT);
+      expect(await ask({ type: 'set_session_name', sessionId: 's', name: 'goes on' })).toMatchObject({ success: true });
+      expect(await health()).toMatchObject({ healthy: true, issues: [] });
+    },
+  },
   read: {
     does: 'is JOURNAL_UNAVAILABLE for who repeats a command whose outcome is not at hand',
     async check(scene) {

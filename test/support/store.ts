@@ -41,6 +41,7 @@ export function createWatchedJournal(store: MemoryStore): Journal & { readonly c
     scan: (range) => journal.scan(range),
     head: (lane) => journal.head(lane),
     read: (offset) => journal.read(offset),
+    blank: (range) => journal.blank(range),
     verify: (last) => journal.verify(last),
     close: () => journal.close(),
   };
