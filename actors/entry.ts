@@ -152,6 +152,26 @@ export interface ServerStopped extends EntryHead {
   readonly content: Record<string, never>;
 }
 
+/** The journal goes on from a backup. Written by the restore, before the first start. */
+export interface JournalRestored extends EntryHead {
+  readonly kind: 'journal.restored';
+  /** Sessions that exist: each got a new epoch, by the `session.restored` entries behind this one. */
+  readonly sessions: number;
+  /** `backup`: name of the file. */
+  readonly content: { readonly backup: string };
+}
+
+/**
+ * What came after the backup is lost, and whoever saw it must not go on from there: the numbers of the session's events go on
+ * in a new epoch.
+ */
+export interface SessionRestored extends EntryHead {
+  readonly kind: 'session.restored';
+  readonly sessionId: string;
+  readonly epoch: string;
+  readonly content: Record<string, never>;
+}
+
 /** A fact of the journal. */
 export type Entry =
   | CommandAccepted
@@ -162,7 +182,9 @@ export type Entry =
   | TurnReleased
   | ServerStarted
   | ServerRecovered
-  | ServerStopped;
+  | ServerStopped
+  | JournalRestored
+  | SessionRestored;
 
 /** What a fact is about; past tense. */
 export type EntryKind = Entry['kind'];

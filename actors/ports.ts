@@ -72,6 +72,22 @@ export interface JournalHead {
   readonly offset: number;
 }
 
+/** Why there is no backup: one line for people. What was there before is untouched, and nothing was left behind. */
+export class BackupFailed extends Error {
+  override readonly name = 'BackupFailed';
+}
+
+/** A copy of the journal that was verified and is in place. */
+export interface JournalBackup {
+  readonly path: string;
+  readonly bytes: number;
+  readonly entries: number;
+  readonly lastOffset: number;
+  /** Of the file, in hex. */
+  readonly sha256: string;
+  readonly tookMs: number;
+}
+
 /**
  * The journal.
  *

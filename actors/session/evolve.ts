@@ -30,9 +30,13 @@ export function evolve(state: SessionState | undefined, entry: Entry): SessionSt
     case 'command.accepted':
       if (state !== undefined && entry.mailbox !== 'read') state.lastActivityAt = entry.at;
       return state;
+    case 'session.restored':
+      if (state !== undefined) state.epoch = entry.epoch;
+      return state;
     case 'server.started':
     case 'server.recovered':
     case 'server.stopped':
+    case 'journal.restored':
       return state;
     default:
       return entry satisfies never;
@@ -79,6 +83,7 @@ export function openSession(fact: SessionOpened, at: number): SessionState {
   return {
     id: fact.sessionId,
     epoch: fact.epoch,
+    incarnation: fact.epoch,
     owner: fact.owner,
     engine: fact.engine,
     input: fact.input,

@@ -84,9 +84,9 @@ export class Mailbox implements ExecutionOwner {
     return this.#session;
   }
 
-  /** Names this incarnation: the epoch of its session's events, and what its idempotency keys are unique in. */
+  /** Names this incarnation: the first epoch of its session's events, and what its idempotency keys are unique in. */
   get epoch(): string {
-    return (this.#epoch ??= this.#session?.state?.epoch ?? this.#runtime.ids.epoch());
+    return (this.#epoch ??= this.#session?.state?.incarnation ?? this.#runtime.ids.epoch());
   }
 
   /** Commands that are admitted and have no outcome. */
@@ -235,7 +235,7 @@ export class Mailbox implements ExecutionOwner {
     this.guard(() => {
       this.#rebuilding = false;
       // Without a session the next one is another incarnation.
-      this.#epoch = this.#session?.state?.epoch;
+      this.#epoch = this.#session?.state?.incarnation;
       for (const command of this.waiting.parked) {
         command.inLane = this.#session?.queues(command.acceptedOffset) === true;
         this.#deadlines.arm(command);

@@ -5,7 +5,10 @@ import type { Json } from '../json.ts';
 
 export interface SessionState {
   readonly id: string;
-  readonly epoch: string;
+  /** What its events are numbered in; a restore from a backup begins another one. */
+  epoch: string;
+  /** Its first epoch: what its idempotency keys are unique in. */
+  readonly incarnation: string;
   readonly owner: string;
   readonly engine: string;
   readonly input: Json;

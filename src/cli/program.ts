@@ -13,7 +13,7 @@ import { Refusal } from './refusal.ts';
 type Found = Readonly<Record<string, string | boolean>>;
 
 /** Commands of later versions. */
-const PLANNED = 'history replay export backup restore diagram inspect token'.split(' ');
+const PLANNED = 'history replay export diagram inspect token'.split(' ');
 
 /** Never rejects: what goes wrong is told and becomes the process's exit code. */
 export async function runProgram(argv: readonly string[]): Promise<void> {
@@ -53,11 +53,33 @@ function createProgram(): Command {
     .option('--json', 'print the report as JSON')
     .action(async (found: Found) => {
       const { verify } = await import('./verify.ts');
-      const file = found['config'] as string | undefined;
-      verify({ flags: flagValues(found), file, json: found['json'] === true });
+      verify(offline(found));
     });
-  for (const option of commanderOptions()) {
-    if (option.long === '--data-dir' || option.long === '--config') verifying.addOption(option);
+
+  const backingUp = program
+    .command('backup')
+    .description('copy the journal of a data directory into one verified file, beside a server or without one')
+    .requiredOption('--out <file>', 'where to; an older backup of that name is replaced when the new one is verified')
+    .option('--json', 'print what was copied as JSON')
+    .action(async (found: Found) => {
+      const { backup } = await import('./backup.ts');
+      backup({ ...offline(found), out: String(found['out']) });
+    });
+
+  const restoring = program
+    .command('restore')
+    .argument('<file>', 'a backup')
+    .description('make a new data directory from a backup; refuses a directory that is not empty')
+    .option('--json', 'print what was restored as JSON')
+    .action(async (file: string, found: Found) => {
+      const { restore } = await import('./restore.ts');
+      restore({ ...offline(found), backup: file });
+    });
+
+  for (const command of [verifying, backingUp, restoring]) {
+    for (const option of commanderOptions()) {
+      if (option.long === '--data-dir' || option.long === '--config') command.addOption(option);
+    }
   }
 
   program
@@ -91,10 +113,19 @@ function createProgram(): Command {
   );
 }
 
+/** What commands on the journal of a directory have in common. */
+function offline(found: Found) {
+  return {
+    flags: flagValues(found),
+    file: found['config'] as string | undefined,
+    json: found['json'] === true,
+  };
+}
+
 /** Without this the default command would take a misspelt one for its own argument. */
 function checkCommand(name: string | undefined): void {
   if (name === undefined || name.startsWith('-')) return;
-  const known = ['serve', 'verify', 'paths', 'config'];
+  const known = ['serve', 'verify', 'backup', 'restore', 'paths', 'config'];
   if (known.includes(name)) return;
   if (PLANNED.includes(name)) throw misused(`"${name}" is planned and not part of this version yet`);
   throw misused(`there is no command "${name}"; the nearest one is "${nearest(name, known)}" (see troupe --help)`);

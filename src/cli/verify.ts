@@ -4,12 +4,14 @@
  */
 import type { JournalProblem } from '../../actors/entry.ts';
 import { JournalRefused } from '../../actors/ports.ts';
-import { ConfigError, loadConfig } from '../config-sources.ts';
-import type { Config } from '../config.ts';
 import type { FlagValue } from '../config-sources.ts';
 import { verifyDirectory } from '../journal/sqlite-verify.ts';
 import type { DirectoryReport } from '../journal/sqlite-verify.ts';
 import { exitCodes } from './exit-codes.ts';
+import { counted } from './counted.ts';
+import { loadOffline } from './load-offline.ts';
+import { createProgress } from './progress.ts';
+import type { Progress } from './progress.ts';
 import { Refusal } from './refusal.ts';
 
 export interface VerifyCommand {
@@ -18,11 +20,9 @@ export interface VerifyCommand {
   readonly json: boolean;
 }
 
-const PROGRESS_EVERY_MS = 250;
-
 /** Sets the exit code of the process: 0 when the journal is clean, 1 when it is not. */
 export function verify({ flags, file, json }: VerifyCommand): void {
-  const { dataDir, idempotency } = load(flags, file);
+  const { dataDir, idempotency } = loadOffline(flags, file);
   const progress = createProgress(process.stderr);
   const startedAt = performance.now();
   const report = check(dataDir, idempotency.entriesMax, progress);
@@ -31,15 +31,6 @@ export function verify({ flags, file, json }: VerifyCommand): void {
   if (json) process.stdout.write(`${JSON.stringify({ dataDir, ...report, tookMs })}\n`);
   else process.stdout.write(`${linesOf(report).join('\n')}\n`);
   process.exitCode = report.ok ? exitCodes.done : exitCodes.failed;
-}
-
-function load(flags: readonly FlagValue[], file: string | undefined): Config {
-  try {
-    return loadConfig({ flags, file, environment: process.env }).config;
-  } catch (error) {
-    if (error instanceof ConfigError) throw new Refusal(exitCodes.usage, ...error.problems);
-    throw error;
-  }
 }
 
 function check(dataDir: string, idsMax: number, progress: Progress): DirectoryReport {
@@ -71,31 +62,4 @@ function lineOf({ lane, laneSeq, offset, problem }: JournalProblem): string {
   const line = offset === 0 ? `the file: ${problem}` : `${where}offset ${offset}: ${problem}`;
   // A damaged name must not steer the terminal.
   return line.replace(/[\u0000-\u001f\u007f-\u009f]/g, '\ufffd');
-}
-
-function counted(count: number, one: string, many = `${one}s`): string {
-  return `${count} ${count === 1 ? one : many}`;
-}
-
-interface Progress {
-  show(entries: number, of: number): void;
-  clear(): void;
-}
-
-/** One line that is written over, for a terminal alone. */
-function createProgress(stream: NodeJS.WriteStream): Progress {
-  let shownAt = performance.now();
-  let shown = false;
-  return {
-    show(entries, of) {
-      if (!stream.isTTY || performance.now() - shownAt < PROGRESS_EVERY_MS) return;
-      shownAt = performance.now();
-      shown = true;
-      stream.write(`\r${entries} of ${of} entries`);
-    },
-    clear() {
-      if (shown) stream.write('\r\u001b[K');
-      shown = false;
-    },
-  };
 }

@@ -167,4 +167,6 @@ export const entryClasses: EntryClasses = {
     content: none,
   },
   'server.stopped': { meta: { ...head, boot: 'identity' }, content: none },
+  'journal.restored': { meta: { ...head, sessions: 'operational' }, content: { backup: 'operational' } },
+  'session.restored': { meta: { ...head, sessionId: 'identity', epoch: 'identity' }, content: none },
 };

@@ -10,7 +10,7 @@
  *
  * A directory that is not ours is left exactly as it was found.
  */
-import { accessSync, closeSync, constants, mkdirSync, openSync, readdirSync, statSync } from 'node:fs';
+import { accessSync, closeSync, constants, mkdirSync, openSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import Database from 'better-sqlite3';
 import { JournalRefused } from '../../actors/ports.ts';
@@ -23,7 +23,10 @@ const JOURNAL_FILE = 'journal.db';
 const LOCK_FILE = 'lock';
 
 /** What a server that died before its journal was born leaves behind. */
-const LEFT_BEHIND: ReadonlySet<string> = new Set([LOCK_FILE, `${JOURNAL_FILE}.new`, `${JOURNAL_FILE}.new-journal`]);
+const LEFT_BEHIND: ReadonlySet<string> = new Set([
+  LOCK_FILE,
+  ...['', '-journal', '-wal', '-shm'].map((ending) => `${JOURNAL_FILE}.new${ending}`),
+]);
 /** Made by file systems and not by people. */
 const NOBODYS: ReadonlySet<string> = new Set(['lost+found']);
 
@@ -58,6 +61,26 @@ export function claimDirectory(dataDir: string): DirectoryClaim {
     return { journalPath, release: lock(lockPath, dir) };
   } catch (error) {
     throw refusalOf(dir, error);
+  }
+}
+
+/** Nothing is in it but what a start, or a restore, that was cut left behind. @throws what keeps it from being read. */
+export function isUnused(dir: string): boolean {
+  const names = readdirSync(dir).filter((name) => !NOBODYS.has(name));
+  return names.every((name) => LEFT_BEHIND.has(name));
+}
+
+/** After the release of a claim that came to nothing. Another server may have claimed the directory since: then it stays. */
+export function removeLock(dir: string): void {
+  const path = join(dir, LOCK_FILE);
+  let release: (() => void) | undefined;
+  try {
+    release = lock(path, dir);
+    rmSync(path, { force: true });
+  } catch {
+    // It is in use, or gone: whose it is now will see to it.
+  } finally {
+    release?.();
   }
 }
 

@@ -93,6 +93,28 @@ export function mustBeAJournal(path: string): void {
   mustBeOurs(path, header.readInt32BE(APPLICATION_ID_AT), header.readInt32BE(USER_VERSION_AT));
 }
 
+/** Whether a file that nobody has open begins as a journal of troupe does, of whatever form. */
+export function journalHeader(path: string): boolean {
+  const header = headerOf(path, 'r');
+  return (
+    header.toString('latin1', 0, MAGIC.length) === MAGIC && header.readInt32BE(APPLICATION_ID_AT) === APPLICATION_ID
+  );
+}
+
+/** A journal that nobody else knows of yet: it has no log beside it, and is synced by who puts it in place. */
+export function openUnborn(path: string): Database.Database {
+  const database = new Database(path, { fileMustExist: true });
+  try {
+    // Not into the log that the form of the header may ask for.
+    database.pragma('journal_mode = DELETE');
+    migrate(database);
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
 /** Of a page, as the header says; nonsense in a header that is damaged. The same warning as for `mustBeAJournal` holds. */
 export function pageBytesOf(path: string): number {
   const bytes = headerOf(path, 'r').readUInt16BE(PAGE_BYTES_AT);

@@ -28,10 +28,13 @@ export interface StillJournal {
   close(): void;
 }
 
-/** @throws what SQLite or the file system find wrong with it. */
-export function openStill(path: string): StillJournal {
+/**
+ * @param within where a copy may be made, for as long as it takes to open it.
+ * @throws what SQLite or the file system find wrong with it.
+ */
+export function openStill(path: string, within = tmpdir()): StillJournal {
   for (let tries = 0; tries < TRIES_MAX; tries += 1) {
-    const folder = mkdtempSync(join(tmpdir(), 'troupe-verify-'));
+    const folder = mkdtempSync(join(within, 'troupe-verify-'));
     try {
       if (!copyStill(path, join(folder, COPY_FILE))) continue;
       const copy = join(folder, COPY_FILE);
@@ -43,11 +46,16 @@ export function openStill(path: string): StillJournal {
       rmSync(folder, { recursive: true, force: true });
     }
   }
+  return openInPlace(path);
+}
+
+/** A journal whose server writes to it. Not for the process of that server, unless nothing but SQLite opens the file there. */
+export function openInPlace(path: string): StillJournal {
   const database = openForReading(path);
   return { database, inPlace: true, flaw: undefined, close: () => database.close() };
 }
 
-function openForReading(path: string): Database.Database {
+export function openForReading(path: string): Database.Database {
   const database = new Database(path, { readonly: true, fileMustExist: true, timeout: BUSY_TIMEOUT_MS });
   try {
     // The first question makes SQLite open all that it needs.
@@ -69,7 +77,7 @@ function copyStill(path: string, copy: string): boolean {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     // The log went away with the server that closed it.
-    if (code !== 'ENOSPC' && code !== 'EDQUOT' && code !== 'ENOENT') throw error;
+    if (!['ENOSPC', 'EDQUOT', 'EFBIG', 'ENOENT'].includes(String(code))) throw error;
     return false;
   }
   return stateOf(path) === before;

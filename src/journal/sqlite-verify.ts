@@ -8,6 +8,7 @@ import type { Database } from 'better-sqlite3';
 import type { EntryKind, JournalReport } from '../../actors/entry.ts';
 import { JournalRefused } from '../../actors/ports.ts';
 import { readHeadFiles } from './head-files.ts';
+import type { KnownEnds } from './head-files.ts';
 import { KnownLedger } from './verify-ledger.ts';
 import type { NumberedRecord } from './verify-ledger.ts';
 import { mustBeInForm } from './sqlite-file.ts';
@@ -15,6 +16,7 @@ import { lossOf } from './sqlite-inspection.ts';
 import { refusalOf, refusals } from './sqlite-refusal.ts';
 import { schemaFlaw, schemaVersionOf } from './sqlite-schema.ts';
 import { openStill } from './sqlite-still.ts';
+import type { StillJournal } from './sqlite-still.ts';
 import { Verification } from './verify.ts';
 import type { VerifyOptions } from './verify.ts';
 
@@ -44,23 +46,43 @@ export function verifyDirectory(dataDir: string, options: DirectoryVerifyOptions
     const known = readHeadFiles(dir);
     const still = openStill(journal);
     try {
-      mustBeInForm(journal, still.database);
-      const flaw = schemaFlaw(still.database);
-      if (flaw !== undefined) verification.report({ offset: 0 }, flaw);
-      const ledger = new KnownLedger(known, verification);
-      readAll(still.database, verification, ledger, options.onProgress);
-      const loss = lossOf(still.database, known, still.flaw);
-      if (loss !== undefined)
-        verification.report({ offset: loss.offset }, `${loss.inLog ? 'journal.db-wal ' : ''}${loss.text}`);
-      else ledger.tell();
+      verifyDatabase(journal, still, known, verification, options.onProgress);
     } finally {
       still.close();
     }
   } catch (error) {
     if (!isDamage(error)) throw refusalOf(journal, error);
-    verification.report({ offset: verification.offset + 1 }, `nothing can be read from here on: ${error.message}`);
+    verification.report({ offset: 1 }, `nothing can be read from here on: ${error.message}`);
   }
   return { ...verification.end(), journal };
+}
+
+/**
+ * Checks every row of a journal that holds still, and that it holds what is `known` of its end.
+ *
+ * @throws JournalRefused when it is no journal of troupe, or newer than this code.
+ */
+export function verifyDatabase(
+  path: string,
+  { database, flaw: logFlaw }: Pick<StillJournal, 'database' | 'flaw'>,
+  known: KnownEnds,
+  verification: Verification,
+  onProgress?: DirectoryVerifyOptions['onProgress'],
+): void {
+  try {
+    mustBeInForm(path, database);
+    const flaw = schemaFlaw(database);
+    if (flaw !== undefined) verification.report({ offset: 0 }, flaw);
+    const ledger = new KnownLedger(known, verification);
+    readAll(database, verification, ledger, onProgress);
+    const loss = lossOf(database, known, logFlaw);
+    if (loss !== undefined)
+      verification.report({ offset: loss.offset }, `${loss.inLog ? 'journal.db-wal ' : ''}${loss.text}`);
+    else ledger.tell();
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    verification.report({ offset: verification.offset + 1 }, `nothing can be read from here on: ${error.message}`);
+  }
 }
 
 function isDamage(error: unknown): error is Error {

@@ -73,6 +73,8 @@ const KIND_NUMBER: Readonly<Record<EntryKind, number>> = {
   'server.started': 6,
   'server.recovered': 7,
   'server.stopped': 8,
+  'journal.restored': 9,
+  'session.restored': 10,
 };
 const KINDS = Object.keys(KIND_NUMBER) as readonly EntryKind[];
 

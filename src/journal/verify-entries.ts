@@ -48,6 +48,11 @@ export class EntryAudit {
     this.#ids = new KnownIds(idsMax, report);
   }
 
+  /** Journal lanes of the sessions that exist. */
+  get sessionLanes(): Iterable<string> {
+    return this.#sessions.keys();
+  }
+
   get counts() {
     return {
       sessions: this.#sessions.size,
@@ -87,6 +92,10 @@ export class EntryAudit {
         break;
       case 'turn.released':
       case 'server.stopped':
+      case 'journal.restored':
+        break;
+      case 'session.restored':
+        this.#must(this.#sessions.has(entry.lane), entry, 'begins an epoch of a session that is not there');
         break;
       case 'server.started':
         this.#must(entry.boot === this.#boot + 1, entry, `boot ${entry.boot} follows boot ${this.#boot}`);

@@ -53,6 +53,11 @@ export class Verification {
     return this.#count;
   }
 
+  /** Journal lanes of the sessions that exist behind what was taken. */
+  get sessionLanes(): Iterable<string> {
+    return this.#audit.sessionLanes;
+  }
+
   /** Of the newest row. */
   get offset(): number {
     return this.#offset;

@@ -127,4 +127,6 @@ export const oneOfEach: { readonly [Kind in EntryKind]: Extract<EntryDraft, { ki
   'server.started': { kind: 'server.started', boot: 1, serverVersion: '0.1.0', content: {} },
   'server.recovered': { kind: 'server.recovered', boot: 1, classified: 2, requeued: 3, content: {} },
   'server.stopped': { kind: 'server.stopped', boot: 1, content: {} },
+  'journal.restored': { kind: 'journal.restored', sessions: 1, content: { backup: 'troupe "1".db' } },
+  'session.restored': { kind: 'session.restored', sessionId: 's1', epoch: 'epoch-2', content: {} },
 };

@@ -19,6 +19,7 @@ export function sessionView(differences: Partial<SessionView> = {}): SessionView
   return {
     id: 's1',
     epoch: 'e1',
+    incarnation: 'e1',
     owner: 'local',
     engine: 'echo',
     input: null,

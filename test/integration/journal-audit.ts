@@ -153,6 +153,8 @@ class Auditor {
         break;
       case 'turn.released':
       case 'server.stopped':
+      case 'journal.restored':
+      case 'session.restored':
         break;
       default:
         entry satisfies never;

@@ -85,6 +85,8 @@ const OTHER_KINDS: readonly EntryKind[] = [
   'server.started',
   'server.recovered',
   'server.stopped',
+  'journal.restored',
+  'session.restored',
 ];
 
 /** These are written as they are: which fields they have makes no difference. */
