@@ -228,12 +228,16 @@ export interface JournalReport {
   readonly problems: readonly JournalProblem[];
 }
 
-/** The reading side of the journal; sees committed entries only. */
-export interface JournalReader {
+/** Entries as they were committed, of a running server or of a file. */
+export interface EntryReader {
   /** Entries with `offset > after`, ascending, at most `limit`, of one journal lane if given. An empty array is the end. */
   scan(range: { readonly after: number; readonly limit: number; readonly lane?: string }): Promise<StoredEntry[]>;
   /** The entry at an offset, if there is one. */
   read(offset: number): Promise<StoredEntry | undefined>;
+}
+
+/** The reading side of the journal; sees committed entries only. */
+export interface JournalReader extends EntryReader {
   /**
    * Checks everything up to offset `last` against the hash chains and the rules of the runtime, in pieces that leave others
    * their turn. Damage is what the report tells, not a rejection.

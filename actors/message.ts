@@ -4,7 +4,7 @@
  * The runtime knows a command's contract (lane, timeout class, whether it changes anything) and never its payload: what a
  * payload means is decided by the handler that stands beside its schema in `src/commands`.
  */
-import type { JournalReader, MailboxLane } from './entry.ts';
+import type { EntryReader, JournalReader, MailboxLane } from './entry.ts';
 import type { Json } from './json.ts';
 import type { SessionEvent, SessionFact } from './session/event.ts';
 import type { SessionView } from './session/session-state.ts';
@@ -127,12 +127,47 @@ export interface SessionSpec {
   readonly labels?: Json;
 }
 
+/** A chart at rest: where it stands, what it knows, and the charts below it by name. */
+export interface ChartView {
+  readonly value: Json;
+  readonly context: { readonly [key: string]: Json };
+  readonly children: { readonly [name: string]: ChartView };
+}
+
+/** A session at one place of its journal lane: its chart, and in `context` its data beside what the chart knows. */
+export interface SessionPicture extends ChartView {
+  /** The newest event. */
+  readonly seq: number;
+  readonly epoch: string;
+  readonly machineId: string;
+  readonly machineVersion: string;
+}
+
+/** What of a session is to be shown: of its newest incarnation if no epoch is given, at its end if no event is. */
+export interface PictureQuestion {
+  readonly epoch?: string;
+  readonly seq?: number;
+  readonly mailboxDepthMax: number;
+}
+
+/** `headSeq`: the newest event there is, when a later one was asked for. */
+export type NotThere =
+  { readonly missing: 'session' | 'epoch' } | { readonly missing: 'seq'; readonly headSeq: number };
+
 /** What a handler of a server command may look at. */
 export interface ServerView {
   readonly now: number;
   readonly serverVersion: string;
   readonly sessionCount: number;
   session(id: string): SessionView | undefined;
+  /** Chart and data of a session as they are now. */
+  picture(id: string): SessionPicture | undefined;
+  /** As they were at an event, from the journal: page by page. */
+  pictureAt(
+    journal: EntryReader,
+    id: string,
+    at: Omit<PictureQuestion, 'mailboxDepthMax'>,
+  ): Promise<SessionPicture | NotThere>;
   /** In order of creation. */
   sessions(): Iterable<SessionView>;
   /** Sessions that are set aside, because their entries can't be folded or because they fail again and again. */

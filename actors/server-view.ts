@@ -5,6 +5,7 @@ import type { Clock, Engine } from './ports.ts';
 import type { Counters } from './counters.ts';
 import type { SessionView } from './session/session-state.ts';
 import { NotFolded } from './session/head.ts';
+import { pictureAt, pictureOf } from './session/lane-fold.ts';
 
 export interface ServerViewSources {
   readonly clock: Clock;
@@ -15,10 +16,11 @@ export interface ServerViewSources {
   readonly live: () => LiveCounts;
   readonly recovery: () => RecoverySummary | undefined;
   readonly issues: () => readonly string[];
+  readonly mailboxDepthMax: number;
 }
 
 export function createServerView(sources: ServerViewSources): ServerView {
-  const { clock, serverVersion, engines, counters, core, live, recovery, issues } = sources;
+  const { clock, serverVersion, engines, counters, core, live, recovery, issues, mailboxDepthMax } = sources;
   const router = () => {
     const found = core().router;
     if (found.phase === 'blind') throw new NotFolded('The journal can not be read; nothing is known of sessions now');
@@ -34,6 +36,11 @@ export function createServerView(sources: ServerViewSources): ServerView {
       return router().sessionCount;
     },
     session: (id) => router().session(id)?.state,
+    picture(id) {
+      const session = router().session(id);
+      return session?.state === undefined ? undefined : pictureOf(session.state, session.snapshot);
+    },
+    pictureAt: (journal, id, at) => pictureAt(journal, id, { ...at, mailboxDepthMax }),
     sessions: () => existing(router().mailboxes.values()),
     quarantined: () => quarantined(router().mailboxes.values()),
     runningTurn: (id) => router().mailboxes.get(id)?.runningTurn,

@@ -134,6 +134,7 @@ class RunningSystem implements System, CoreOwner {
       live: () => this.live,
       recovery: () => this.#recovery,
       issues: () => this.#rebuild.issues,
+      mailboxDepthMax: limits.mailboxDepthMax,
     });
     const subscriptions = new Subscriptions();
     const onCommandStep = undefined;

@@ -6,7 +6,7 @@
  */
 import type { Entry } from '../entry.ts';
 import type { Runtime } from '../runtime.ts';
-import type { SessionFact } from './event.ts';
+import type { SessionFact, SessionOpened } from './event.ts';
 import type { Mailbox } from './mailbox.ts';
 import { Session } from './session.ts';
 
@@ -14,7 +14,7 @@ import { Session } from './session.ts';
 export type Folded = 'opened' | 'closed' | undefined;
 
 export function foldEntry(runtime: Runtime, mailbox: Mailbox, entry: Entry): Folded {
-  const opened = factsOf(entry).find((fact) => fact.type === 'session.opened');
+  const opened = openingOf(entry);
   const before = mailbox.session;
   if (opened === undefined && before === undefined) {
     if (mailbox.quarantine === undefined || !closes(entry)) return undefined;
@@ -41,7 +41,12 @@ export function closes(entry: Entry): boolean {
 
 /** It makes a session. */
 export function opens(entry: Entry): boolean {
-  return factsOf(entry).some(({ type }) => type === 'session.opened');
+  return openingOf(entry) !== undefined;
+}
+
+/** The session that it makes. */
+export function openingOf(entry: Entry): SessionOpened | undefined {
+  return factsOf(entry).find((fact) => fact.type === 'session.opened');
 }
 
 function factsOf(entry: Entry): readonly SessionFact[] {

@@ -7,6 +7,7 @@ import { getCommandHistory } from './history.ts';
 import { getMetrics } from './metrics.ts';
 import { getStartupRecovery, healthCheck, ping } from './server.ts';
 import { getLastAssistantText, getMessages, getState, listSessions } from './session-read.ts';
+import { getSessionSnapshot } from './session-snapshot.ts';
 import { getSessionStats } from './session-stats.ts';
 import { createSession, deleteSession, setSessionName } from './session.ts';
 import { subscribe, unsubscribe } from './subscription.ts';
@@ -36,5 +37,6 @@ export const catalog: readonly Command[] = [
   getMessages,
   getLastAssistantText,
   getSessionStats,
+  getSessionSnapshot,
   setSessionName,
 ];

@@ -5,7 +5,7 @@
  * so that a session which was quiet for long costs no more than one that was not; one that turns out too full is taken again
  * in smaller pieces. State: volatile, one per question.
  */
-import type { Entry, JournalReader, StoredEntry } from '../../actors/entry.ts';
+import type { Entry, EntryReader, StoredEntry } from '../../actors/entry.ts';
 
 const PAGE_ENTRIES = 256;
 const WINDOW_MIN = 256;
@@ -26,7 +26,7 @@ export interface WalkRange {
 }
 
 export class JournalWalk<Item> {
-  readonly #journal: JournalReader;
+  readonly #journal: EntryReader;
   readonly #range: WalkRange;
   readonly #take: (stored: StoredEntry) => Item | undefined;
   #from: number;
@@ -35,7 +35,7 @@ export class JournalWalk<Item> {
   #scanned = 0;
 
   /** `take` makes of an entry what is wanted of it; what it leaves out is not kept. */
-  constructor(journal: JournalReader, range: WalkRange, take: (stored: StoredEntry) => Item | undefined) {
+  constructor(journal: EntryReader, range: WalkRange, take: (stored: StoredEntry) => Item | undefined) {
     this.#journal = journal;
     this.#range = range;
     this.#take = take;

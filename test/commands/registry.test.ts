@@ -47,6 +47,7 @@ describe('contracts', () => {
       'get_messages session read observe short',
       'get_last_assistant_text session read observe short',
       'get_session_stats session read observe short',
+      'get_session_snapshot session read observe short',
       'set_session_name session work drive short journalled idempotent',
     ]);
   });

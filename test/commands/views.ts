@@ -72,6 +72,8 @@ export function serverView(differences: ServerDifferences = {}): ServerView {
     serverVersion: '0.0.0',
     sessionCount: sessions.length,
     session: (id) => sessions.find((session) => session.id === id),
+    picture: () => undefined,
+    pictureAt: () => Promise.resolve({ missing: 'session' }),
     sessions: () => sessions,
     quarantined: () => [],
     runningTurn: () => turn,

@@ -1,0 +1,178 @@
+/**
+ * A session as its journal lane tells it at any place, without a server: for those who look back, and who check what was kept.
+ *
+ * Entries are given in order; whoever reads them decides where to stop. State: rebuildable.
+ */
+import type { CommandAccepted, Entry, EntryReader } from '../entry.ts';
+import { SERVER_LANE, sessionLane } from '../entry.ts';
+import { Host } from '../host.ts';
+import type { Json } from '../json.ts';
+import type { ChartView, NotThere, PictureQuestion, SessionPicture } from '../message.ts';
+import type { Clock } from '../ports.ts';
+import { sessionMachine } from '../../machines/session.ts';
+import { Evolution } from './evolution.ts';
+import { openingOf } from './fold.ts';
+import type { SessionState } from './session-state.ts';
+
+/** Nothing in a durable chart waits: its deadlines are data. */
+const NO_CLOCK: Clock = {
+  now: () => 0,
+  setTimeout() {
+    throw new Error('A chart that is folded waits for time; a durable one does not.');
+  },
+  clearTimeout: () => undefined,
+  defer(callback) {
+    callback();
+  },
+};
+
+export class LaneFold {
+  readonly #host = new Host(NO_CLOCK);
+  readonly #id: string;
+  readonly #mailboxDepthMax: number;
+  #evolution: Evolution | undefined;
+
+  constructor(sessionId: string, mailboxDepthMax: number) {
+    this.#id = sessionId;
+    this.#mailboxDepthMax = mailboxDepthMax;
+  }
+
+  /** Of the incarnation that the newest entry belongs to, also of one that is closed; undefined before the first one. */
+  get state(): SessionState | undefined {
+    return this.#evolution?.state;
+  }
+
+  /** The chart as XState persists it. */
+  get snapshot(): unknown {
+    return this.#evolution?.snapshot;
+  }
+
+  /**
+   * The next entry of the lane. `waiting`: work that was accepted before the session was there and waits in its lane from now
+   * on; with the entry that opens the session.
+   */
+  take(entry: Entry, waiting: readonly CommandAccepted[] = []): void {
+    const opened = openingOf(entry);
+    if (opened !== undefined) {
+      this.#evolution?.stop();
+      this.#evolution = new Evolution(this.#host, this.#id, opened.engine, this.#mailboxDepthMax);
+    }
+    // What was asked of a session that was gone.
+    if (this.#evolution === undefined || (opened === undefined && this.state?.closed != null)) return;
+    this.#evolution.take(entry);
+    for (const { offset, commandId, deadlineAt } of waiting) this.#evolution.enterLane(offset, commandId, deadlineAt);
+  }
+
+  /** A copy: what is folded afterwards does not change it. */
+  picture(): SessionPicture | undefined {
+    const { state, snapshot } = this;
+    return state === undefined ? undefined : pictureOf(state, snapshot);
+  }
+}
+
+export function pictureOf(state: SessionState, snapshot: unknown): SessionPicture {
+  const chart = chartView(snapshot);
+  const { id: _id, ...data } = structuredClone(state);
+  return {
+    seq: state.seq,
+    epoch: state.epoch,
+    value: chart.value,
+    context: { ...chart.context, ...(data as unknown as { [key: string]: Json }) },
+    children: chart.children,
+    machineId: sessionMachine.id,
+    machineVersion: sessionMachine.version ?? '',
+  };
+}
+
+interface PersistedChart {
+  readonly value: Json;
+  readonly context: { readonly [key: string]: Json };
+  readonly children?: { readonly [name: string]: { readonly snapshot: PersistedChart } };
+}
+
+function chartView(snapshot: unknown): ChartView {
+  const { value, context, children = {} } = snapshot as PersistedChart;
+  const below = Object.entries(children).map(([name, child]) => [name, chartView(child.snapshot)] as const);
+  return structuredClone({ value, context, children: Object.fromEntries(below) });
+}
+
+/** Entries of one slice: what folding them costs is what others wait for at most. */
+const PAGE_ENTRIES = 128;
+
+/**
+ * Folds a session's journal lane up to and including the entry of event `seq`; without it, to the end of the lane. One page at
+ * a time, so that others get their turn.
+ *
+ * @param watch is told of each entry that is folded, and when what was folded before was another incarnation.
+ */
+export async function pictureAt(
+  journal: EntryReader,
+  sessionId: string,
+  { epoch, seq, mailboxDepthMax }: PictureQuestion,
+  watch?: { folded(entry: Entry): void; begun(): void },
+): Promise<SessionPicture | NotThere> {
+  const lane = sessionLane(sessionId);
+  const fold = new LaneFold(sessionId, mailboxDepthMax);
+  let found: SessionPicture | undefined;
+  let seen = false;
+  /** The incarnation that was asked for, or any if none was. */
+  let wanted = false;
+  for (let after = 0; ;) {
+    const page = await journal.scan({ after, limit: PAGE_ENTRIES, lane });
+    const last = page.at(-1);
+    if (last === undefined) break;
+    after = last.entry.offset;
+    for (const { entry } of page) {
+      const opened = openingOf(entry);
+      if (opened !== undefined) {
+        // It ends where the next one begins.
+        if (wanted && epoch !== undefined) return pictureOrNone(fold, found, seq);
+        seen = true;
+        wanted = epoch === undefined || opened.epoch === epoch;
+        found = undefined;
+        watch?.begun();
+      }
+      if (!wanted || found !== undefined) continue;
+      fold.take(entry, opened === undefined ? [] : await waitingFor(journal, entry, sessionId));
+      watch?.folded(entry);
+      if (seq === undefined || (fold.state?.seq ?? -1) < seq) continue;
+      found = fold.picture();
+      if (epoch !== undefined && found !== undefined) return found;
+    }
+  }
+  if (!seen) return { missing: 'session' };
+  return wanted ? pictureOrNone(fold, found, seq) : { missing: 'epoch' };
+}
+
+function pictureOrNone(
+  fold: LaneFold,
+  found: SessionPicture | undefined,
+  seq: number | undefined,
+): SessionPicture | NotThere {
+  if (found !== undefined) return found;
+  const picture = fold.picture();
+  if (picture === undefined) return { missing: 'session' };
+  return seq === undefined ? picture : { missing: 'seq', headSeq: picture.seq };
+}
+
+/**
+ * Work that had been accepted for a session before it was there. Behind a creation that had to wait, and only then: it is the
+ * first work of its mailbox.
+ */
+async function waitingFor(journal: EntryReader, opening: Entry, sessionId: string): Promise<CommandAccepted[]> {
+  if (opening.kind !== 'command.finished') return [];
+  const waiting = new Map<number, CommandAccepted>();
+  for (let after = opening.acceptedOffset; after < opening.offset;) {
+    const page = await journal.scan({ after, limit: PAGE_ENTRIES, lane: SERVER_LANE });
+    const last = page.at(-1);
+    if (last === undefined) break;
+    after = last.entry.offset;
+    for (const { entry } of page) {
+      if (entry.offset > opening.offset) break;
+      if (entry.kind === 'command.finished') waiting.delete(entry.acceptedOffset);
+      if (entry.kind === 'command.accepted' && entry.sessionId === sessionId && entry.mailbox === 'work')
+        waiting.set(entry.offset, entry);
+    }
+  }
+  return [...waiting.values()];
+}
