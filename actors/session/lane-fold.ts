@@ -26,7 +26,7 @@ const NO_CLOCK: Clock = {
   },
 };
 
-export class LaneFold {
+class LaneFold {
   readonly #host = new Host(NO_CLOCK);
   readonly #id: string;
   readonly #mailboxDepthMax: number;
@@ -115,7 +115,7 @@ export async function pictureAt(
   const fold = new LaneFold(sessionId, mailboxDepthMax);
   let found: SessionPicture | undefined;
   let seen = false;
-  /** The incarnation that was asked for, or any if none was. */
+  /** It is the incarnation that was asked for, or any if none was. */
   let wanted = false;
   for (let after = 0; ;) {
     const page = await journal.scan({ after, limit: PAGE_ENTRIES, lane });
@@ -132,12 +132,14 @@ export async function pictureAt(
         found = undefined;
         watch?.begun();
       }
-      if (!wanted || found !== undefined) continue;
-      fold.take(entry, opened === undefined ? [] : await waitingFor(journal, entry, sessionId));
-      watch?.folded(entry);
-      if (seq === undefined || (fold.state?.seq ?? -1) < seq) continue;
-      found = fold.picture();
-      if (epoch !== undefined && found !== undefined) return found;
+      // A restore gives another epoch to what was there.
+      if (entry.kind === 'session.restored' && entry.epoch === epoch) wanted = true;
+      if (seen && found === undefined) {
+        fold.take(entry, opened === undefined ? [] : await waitingFor(journal, entry, sessionId));
+        watch?.folded(entry);
+        if (seq !== undefined && (fold.state?.seq ?? -1) >= seq) found = fold.picture();
+      }
+      if (wanted && epoch !== undefined && found !== undefined) return found;
     }
   }
   if (!seen) return { missing: 'session' };

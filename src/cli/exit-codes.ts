@@ -14,7 +14,8 @@ export const exitCodes = {
 const meanings: Record<keyof typeof exitCodes, string> = {
   done: 'done; a server was told to stop and has drained',
   failed:
-    'ended by a failure, which the last log line tells; of verify: the journal is not clean, of backup: none was made',
+    'ended by a failure, which the last log line tells; of verify: the journal is not clean, of backup: none was made, ' +
+    'of replay: what was asked for is not there',
   usage: 'an option, a variable or the config file is wrong',
   address: 'host or port cannot be listened on',
   journal: 'the data directory cannot be used',

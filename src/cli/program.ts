@@ -9,11 +9,12 @@ import { packageVersion } from '../version.ts';
 import { exitCodes, exitCodeTable } from './exit-codes.ts';
 import { commanderOptions, flagValues, plannedOption } from './options.ts';
 import { Refusal } from './refusal.ts';
+import { addTimeTravel, TIME_TRAVEL } from './time-travel.ts';
 
 type Found = Readonly<Record<string, string | boolean>>;
 
 /** Commands of later versions. */
-const PLANNED = 'history replay export diagram inspect token'.split(' ');
+const PLANNED = 'export diagram inspect token'.split(' ');
 
 /** Never rejects: what goes wrong is told and becomes the process's exit code. */
 export async function runProgram(argv: readonly string[]): Promise<void> {
@@ -76,7 +77,10 @@ function createProgram(): Command {
       restore({ ...offline(found), backup: file });
     });
 
-  for (const command of [verifying, backingUp, restoring]) {
+  addTimeTravel(program);
+  // What reads a data directory takes its place from the configuration, as the server does.
+  const looking = program.commands.filter((each) => TIME_TRAVEL.has(each.name()));
+  for (const command of [verifying, backingUp, restoring, ...looking]) {
     for (const option of commanderOptions()) {
       if (option.long === '--data-dir' || option.long === '--config') command.addOption(option);
     }
@@ -125,7 +129,7 @@ function offline(found: Found) {
 /** Without this the default command would take a misspelt one for its own argument. */
 function checkCommand(name: string | undefined): void {
   if (name === undefined || name.startsWith('-')) return;
-  const known = ['serve', 'verify', 'backup', 'restore', 'paths', 'config'];
+  const known = ['serve', 'verify', 'history', 'replay', 'backup', 'restore', 'paths', 'config'];
   if (known.includes(name)) return;
   if (PLANNED.includes(name)) throw misused(`"${name}" is planned and not part of this version yet`);
   throw misused(`there is no command "${name}"; the nearest one is "${nearest(name, known)}" (see troupe --help)`);

@@ -10,6 +10,7 @@ import type { DirectoryReport } from '../journal/sqlite-verify.ts';
 import { exitCodes } from './exit-codes.ts';
 import { counted } from './counted.ts';
 import { loadOffline } from './load-offline.ts';
+import { printable } from './offline.ts';
 import { createProgress } from './progress.ts';
 import type { Progress } from './progress.ts';
 import { Refusal } from './refusal.ts';
@@ -60,6 +61,5 @@ function linesOf(report: DirectoryReport): string[] {
 function lineOf({ lane, laneSeq, offset, problem }: JournalProblem): string {
   const where = lane === undefined ? '' : `${lane} laneSeq ${laneSeq ?? '?'} `;
   const line = offset === 0 ? `the file: ${problem}` : `${where}offset ${offset}: ${problem}`;
-  // A damaged name must not steer the terminal.
-  return line.replace(/[\u0000-\u001f\u007f-\u009f]/g, '\ufffd');
+  return printable(line);
 }

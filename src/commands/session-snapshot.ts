@@ -30,17 +30,18 @@ export const getSessionSnapshot = sessionCommand({
     }
     if (seq > session.seq)
       return refuse('CURSOR_EXPIRED', notYet(session.id, seq, session.seq), at(session, session.seq));
-    const { id, epoch } = session;
-    const view = { id, epoch, seq: session.seq };
+    // The session itself goes on meanwhile.
+    const { id, epoch, incarnation } = session;
+    const view = { id, epoch, incarnation };
     return { do: 'consult', consult: (journal) => look(journal, server, view, seq) };
   },
 });
 
-type Asked = Pick<SessionView, 'id' | 'epoch' | 'seq'>;
+type Asked = Pick<SessionView, 'id' | 'epoch' | 'incarnation'>;
 
 async function look(journal: JournalReader, server: ServerView, session: Asked, seq: number): Promise<Outcome> {
-  const { id, epoch } = session;
-  const found = await server.pictureAt(journal, id, { epoch, seq });
+  const { id, incarnation } = session;
+  const found = await server.pictureAt(journal, id, { epoch: incarnation, seq });
   if (!('missing' in found)) return { success: true, data: shown({ ...found, seq }) };
   if (found.missing !== 'seq') return refusal('SESSION_NOT_FOUND', `Session ${id} not found`);
   return refusal('CURSOR_EXPIRED', notYet(id, seq, found.headSeq), at(session, found.headSeq));

@@ -93,6 +93,23 @@ describe('the fold of one lane', () => {
     expect(await look(world.store, 's', { epoch, seq: 0 })).toMatchObject({ context: { name: null, version: 0 } });
   });
 
+  it('finds a session by the epoch that a restore gave it, too', async () => {
+    const { send, world } = await createScene();
+    await send({ type: 'set_session_name', id: 'n', sessionId: 's', name: 'x' });
+    const first = world.system.session('s')!.state!.epoch;
+    const store = copyStore(world.store);
+    const journal = createMemoryJournal({ store });
+    const { offset } = await journal.open();
+    const laneSeq = (await journal.head('session:s')) + 1;
+    const place = { offset: offset + 1, lane: 'session:s', laneSeq, at: 1 };
+    const restored: Entry = { ...place, kind: 'session.restored', sessionId: 's', epoch: 'second', content: {} };
+    await new Promise<void>((done) => journal.append([restored], () => done()));
+    for (const epoch of [first, 'second']) {
+      expect(await pictureAt(journal, 's', { epoch, mailboxDepthMax })).toMatchObject({ epoch: 'second', seq: 1 });
+      expect(await pictureAt(journal, 's', { epoch, seq: 1, mailboxDepthMax })).toMatchObject({ epoch: first, seq: 1 });
+    }
+  });
+
   it('says what is not there', async () => {
     const { world } = await createScene();
     expect(await look(world.store, 'nobody')).toEqual({ missing: 'session' });

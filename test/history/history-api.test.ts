@@ -110,7 +110,7 @@ it.each(['conversation', 'killed', 'rebuilt'])(
     const { trace } = on;
     expect(trace.length).toBeGreaterThan(20);
     const of = <Key extends keyof Step>(key: Key): fc.Arbitrary<NonNullable<Step[Key]>> =>
-      fc.constantFrom(...new Set(trace.flatMap((step) => step[key] ?? []))) as fc.Arbitrary<NonNullable<Step[Key]>>;
+      fc.constantFrom(...new Set(trace.flatMap((step) => step[key] ?? [])));
     const questions = fc.record({
       filters: fc.record({
         sessionIdFilter: orNot(of('sessionId')),

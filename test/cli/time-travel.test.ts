@@ -1,0 +1,236 @@
+/** `troupe history` and `troupe replay` as processes: on recorded journals, beside a server that runs, and on what is not there. */
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { cpSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { WebSocket } from 'ws';
+import type { Entry } from '../../actors/entry.ts';
+import { entriesIn } from '../history/outcome.ts';
+import type { Expected } from '../history/outcome.ts';
+import { limits } from '../support/world.ts';
+import { Workplace } from './troupe-process.ts';
+import type { Ended } from './troupe-process.ts';
+
+// Every test starts processes: seconds on a busy machine.
+vi.setConfig({ testTimeout: 120_000 });
+
+const recorded = fileURLToPath(new URL('../history/0.1.0-schema-1/', import.meta.url));
+
+let place: Workplace;
+beforeEach(() => {
+  place = new Workplace();
+});
+afterEach(() => place.clear());
+
+function take(scenario: string): Expected {
+  cpSync(join(recorded, scenario, 'data'), place.path('data'), { recursive: true });
+  return JSON.parse(readFileSync(join(recorded, scenario, 'expected.json'), 'utf8')) as Expected;
+}
+
+const run = (command: string, ...options: string[]): Promise<Ended> =>
+  place.end([command, '--data-dir', 'data', ...options]);
+
+interface Picture {
+  readonly seq: number;
+  readonly epoch: string;
+  readonly value: unknown;
+  readonly context: Readonly<Record<string, unknown>>;
+  readonly children: Readonly<Record<string, unknown>>;
+  readonly commands: readonly { commandId: string; success: boolean; errorCode?: string; sessionVersion?: number }[];
+  readonly diff: { from: number; to: number; changes: readonly { path: string; before?: unknown; after?: unknown }[] };
+}
+
+async function replay(...options: string[]): Promise<Picture> {
+  const { code, stdout, stderr } = await run('replay', '--json', ...options);
+  expect([code, stderr]).toEqual([0, '']);
+  return JSON.parse(stdout) as Picture;
+}
+
+function contents(): unknown {
+  return readdirSync(place.path('data')).map((name) => {
+    const path = join(place.path('data'), name);
+    const { size, mtimeMs } = statSync(path);
+    return [name, size, mtimeMs, createHash('sha256').update(readFileSync(path)).digest('hex')];
+  });
+}
+
+/** Outcomes of the newest incarnation by the entries' own order. */
+function outcomesIn(entries: readonly Entry[], sessionId: string): unknown[] {
+  let found: unknown[] = [];
+  for (const entry of entries) {
+    if (entry.lane !== `session:${sessionId}`) continue;
+    if (entry.kind !== 'command.settled' && entry.kind !== 'command.finished') continue;
+    if (entry.content.facts?.some(({ type }) => type === 'session.opened') === true) found = [];
+    const { commandId, commandType, laneSeq, offset, success, errorCode, sessionVersion } = entry;
+    const told = { commandId, commandType, laneSeq, offset, success, errorCode, sessionVersion };
+    found.push(Object.fromEntries(Object.entries(told).filter(([, value]) => value !== undefined)));
+  }
+  return found;
+}
+
+describe('troupe replay', () => {
+  it.each(['conversation', 'killed', 'rebuilt'])(
+    'Replay output matches lane order + terminal outcomes: %s',
+    async (scenario) => {
+      const { sessions } = take(scenario);
+      // The chart knows how deep its mailbox may get, and those of the expectation were folded with another depth.
+      const config = place.path('troupe.json');
+      writeFileSync(config, JSON.stringify({ limits: { mailboxDepthMax: limits.mailboxDepthMax } }));
+      const entries = await entriesIn(place.path('data'));
+      const before = contents();
+      for (const [id, { state, chart }] of Object.entries(sessions)) {
+        const picture = await replay('--session', id, '--commands', '--config', config);
+        const { id: _id, ...data } = state as { readonly id: string; readonly seq: number };
+        expect(picture).toMatchObject({ seq: data.seq, value: chart.value, context: data, children: chart.children });
+        expect(picture.context).toMatchObject(chart.context as object);
+        expect(picture.commands).toEqual(outcomesIn(entries, id));
+      }
+      expect(contents()).toEqual(before);
+    },
+  );
+
+  it('shows a session at an event, and what differs between two', async () => {
+    take('conversation');
+    const at = await replay('--session', 'a', '--to', '1');
+    expect(at).toMatchObject({ seq: 1, value: { active: 'idle' }, context: { name: 'renamed', messages: [] } });
+    const { diff } = await replay('--session', 'a', '--to', '1', '--diff', '0');
+    expect(diff).toMatchObject({ from: 0, to: 1 });
+    expect(diff.changes).toContainEqual({ path: 'context.name', before: 'the first', after: 'renamed' });
+    expect(diff.changes).toContainEqual({ path: 'context.version', before: 0, after: 1 });
+    expect(diff.changes.every(({ path }) => /^context\.(name|version|lastActivityAt)$/.test(path))).toBe(true);
+
+    const text = await run('replay', '--session', 'a', '--to', '1', '--diff', '0');
+    expect(text.stdout).toContain('~ context.name: the first -> renamed\n');
+    expect((await run('replay', '--session', 'a', '--to', '1')).stdout).toMatch(
+      /^session a at event 1 of epoch \w+\n\n○ opening\n○ preparing\n● active\n {2}● idle\n {2}○ busy\n/,
+    );
+  });
+
+  it('shows any incarnation of an id', async () => {
+    take('conversation');
+    const newest = await replay('--session', 'twice.1');
+    expect(newest).toMatchObject({ context: { name: 'new', closed: null } });
+    const entries = await entriesIn(place.path('data'));
+    const epochs = entries.flatMap((entry) =>
+      entry.kind === 'command.settled' && entry.lane === 'session:twice.1'
+        ? (entry.content.facts ?? []).flatMap((fact) => (fact.type === 'session.opened' ? [fact.epoch] : []))
+        : [],
+    );
+    expect(epochs).toHaveLength(2);
+    expect(await replay('--session', 'twice.1', '--epoch', epochs[0]!)).toMatchObject({
+      epoch: epochs[0],
+      value: 'closed',
+      context: { name: 'old', closed: 'deleted' },
+    });
+    expect(await replay('--session', 'gone')).toMatchObject({ value: 'closed', context: { closed: 'deleted' } });
+  });
+
+  it.each<[string[], number, RegExp]>([
+    [['--session', 'nobody'], 1, /^troupe: there is no session "nobody" in \S+journal\.db\n$/],
+    [['--session', 'a', '--epoch', 'x'], 1, /^troupe: session "a" never had the epoch "x" in \S+journal\.db\n$/],
+    [
+      ['--session', 'a', '--to', '9999'],
+      1,
+      /^troupe: CURSOR_EXPIRED: session "a" has no event 9999: the newest one is \d+\n$/,
+    ],
+    [['--session', 'a', '--to', '-1'], 2, /^troupe: --to must be a whole number from 0 on\n$/],
+    [[], 2, /^troupe: required option '--session <id>' not specified \(see troupe --help\)\n$/],
+  ])('says in one line what is wrong with %j', async (options, exitCode, line) => {
+    take('conversation');
+    const { code, stdout, stderr } = await run('replay', ...options);
+    expect([code, stdout]).toEqual([exitCode, '']);
+    expect(stderr).toMatch(line);
+  });
+
+  it('refuses a directory without a journal, and makes nothing', async () => {
+    mkdirSync(place.path('data'));
+    const { code, stderr } = await run('replay', '--session', 's');
+    expect(code).toBe(4);
+    expect(stderr).toMatch(/^troupe: \S+\/data holds no journal of troupe: .*--data-dir\n$/);
+    expect(readdirSync(place.path('data'))).toEqual([]);
+  });
+});
+
+describe('beside a server that runs', () => {
+  it('replay shows what get_session_snapshot shows, history what get_command_history shows, and the server goes on', async () => {
+    const server = place.run(['--port', '0', '--data-dir', 'data']);
+    const { url } = await server.line('listening');
+    const socket = new WebSocket(String(url).replace(/^http/, 'ws'));
+    await once(socket, 'open');
+    const ask = (command: object): Promise<{ data: Record<string, unknown> }> => {
+      const id = `c-${(sent += 1)}`;
+      return new Promise((resolve) => {
+        const hear = (bytes: Buffer): void => {
+          const frame = JSON.parse(bytes.toString()) as { type: string; id?: string; data: Record<string, unknown> };
+          if (frame.type !== 'response' || frame.id !== id) return;
+          socket.off('message', hear);
+          resolve(frame);
+        };
+        socket.on('message', hear);
+        socket.send(JSON.stringify({ id, ...command }));
+      });
+    };
+    await ask({ type: 'create_session', sessionId: 's' });
+    await ask({ type: 'set_session_name', sessionId: 's', name: 'x' });
+    await ask({ type: 'prompt', sessionId: 's', message: 'hello durable world' });
+    const now = await ask({ type: 'get_session_snapshot', sessionId: 's' });
+    expect(await replay('--session', 's')).toEqual(now.data);
+    for (const seq of [0, 1, 4]) {
+      const { data } = await ask({ type: 'get_session_snapshot', sessionId: 's', seq });
+      expect(await replay('--session', 's', '--to', String(seq))).toEqual(data);
+    }
+    const asked = { sessionIdFilter: 's', outcome: 'success', direction: 'backward', limit: 2 };
+    const { data } = await ask({ type: 'get_command_history', ...asked });
+    const options = ['--session', 's', '--outcome', 'success', '--backward', '--limit', '2', '--json'];
+    const { stdout, stderr, code } = await run('history', ...options);
+    expect(code).toBe(0);
+    expect(
+      stdout
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as unknown),
+    ).toEqual(data['entries']);
+    expect(stderr).toBe(`troupe: there is more: --cursor ${String(data['nextCursor'])}, or --all\n`);
+    expect(await ask({ type: 'verify_journal' })).toMatchObject({ data: { ok: true } });
+    socket.terminate();
+  });
+});
+let sent = 0;
+
+describe('troupe history', () => {
+  it('prints a row for each phase, and all pages if asked to', async () => {
+    take('conversation');
+    const { stdout, code, stderr } = await run('history', '--session', 'a', '--type', 'set_session_name');
+    expect([code, stderr]).toEqual([0, '']);
+    const [heading, ...rows] = stdout.trim().split('\n');
+    expect(heading).toMatch(/^time +phase +lane +type +outcome +session +command$/);
+    expect(rows[0]).toMatch(/^\d{4}-\S+Z accepted +work +set_session_name +a +name$/);
+    expect(rows[2]).toMatch(/ finished +work +set_session_name +ok, version 1 +a +name$/);
+    expect(rows.every((row) => row.includes('set_session_name'))).toBe(true);
+    const paged = await run('history', '--session', 'a', '--type', 'set_session_name', '--limit', '2', '--all');
+    expect(paged.stdout).toBe(stdout);
+  });
+
+  it('takes times as people write them', async () => {
+    const { recordedAt } = take('conversation');
+    const all = await run('history', '--json', '--all', '--to', new Date(recordedAt).toISOString());
+    const none = await run('history', '--json', '--from', String(recordedAt + 1));
+    expect(all.stdout.split('\n').length).toBeGreaterThan(50);
+    expect([none.code, none.stdout]).toEqual([0, '']);
+  });
+
+  it.each<[string[], string]>([
+    [['--limit', '501'], '--limit: Must be between 1 and 500'],
+    [['--limit', 'x'], '--limit must be a whole number from 0 on'],
+    [['--lane', 'read'], '--lane: Must be one of: work, control'],
+    [['--from', 'yesterday'], '--from must be a time like 2026-01-31T12:00:00Z, or milliseconds since 1970'],
+    [['--from', '2', '--to', '1'], '--from: Must be less than or equal to toTimestamp'],
+    [['--cursor', 'x'], '--cursor: Must be a nextCursor of an earlier answer'],
+  ])('refuses %j', async (options, line) => {
+    take('conversation');
+    const { code, stdout, stderr } = await run('history', ...options);
+    expect([code, stdout, stderr]).toEqual([2, '', `troupe: ${line}\n`]);
+  });
+});
