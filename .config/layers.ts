@@ -49,11 +49,11 @@ export const LAYERS: readonly Layer[] = [
   },
   {
     name: 'vocabulary',
-    path: '^actors/((json|message|ports|entry|limits)|session/event)[.]ts$',
+    path: '^actors/((json|message|ports|entry|limits)|session/(event|event-pages))[.]ts$',
     layers: ['actors', 'machines'],
     packages: ['xstate'],
     node: false,
-    why: 'The part of the runtime that others may see: its ports, its messages, its entries.',
+    why: 'The part of the runtime that others may see: its ports, its messages, its entries, and how events are found in them.',
   },
   {
     name: 'actors',

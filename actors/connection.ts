@@ -129,6 +129,16 @@ export class Connection implements Peer {
     return true;
   }
 
+  /** Bytes that its client has not taken. */
+  get waitingBytes(): number {
+    return this.#outlet.bufferedBytes;
+  }
+
+  /** Settles once its client has taken what waits now; never if it is gone before. */
+  taken(): Promise<void> {
+    return new Promise((resolve) => this.#outlet.whenTaken(resolve));
+  }
+
   /** Tells the client where it fell behind in a session: it attaches again after `seq`. */
   sendLagging(sessionId: string, epoch: string, seq: number): void {
     const data: Json = { sessionId, epoch, seq };

@@ -67,6 +67,8 @@ export type ConnectionEffect =
       readonly type: 'attach';
       readonly sessionId: string;
       readonly deltas: DeltaMode;
+      readonly after: After;
+      readonly role?: AttachRole;
     }
   | { readonly type: 'detach'; readonly sessionId: string }
   | {
@@ -77,6 +79,18 @@ export type ConnectionEffect =
   | { readonly type: 'unsubscribe'; readonly topics: readonly Topic[] };
 
 export type DeltaMode = 'full' | 'compact' | 'none';
+
+/** What a client has seen of a session: everything up to the durable event `seq` of an epoch. */
+export interface Cursor {
+  readonly epoch: string;
+  readonly seq: number;
+}
+
+/** Behind what a client wants to see events: a cursor, from the first one on, or from now on. */
+export type After = Cursor | 'start' | 'live';
+
+/** What part a client takes when a session asks questions. */
+export type AttachRole = 'observer' | 'driver' | 'approver';
 export type Topic = 'lifecycle' | 'sessions';
 export type LifecycleScope = 'own' | 'visible';
 

@@ -5,6 +5,7 @@
  * alone: a late result changes nothing.
  */
 import type { Command, Waiter } from './command.ts';
+import { affect, placeOf } from './connection-effects.ts';
 import type { SettledCommand } from './deduplication.ts';
 import type { Connection } from './connection.ts';
 import { SERVER_LANE } from './entry.ts';
@@ -307,7 +308,8 @@ export class Outcomes {
     const { origin, started, accepted } = command;
     // Where the events end, and an attach's snapshot: taken now, because the session goes on before the frames leave.
     const state = session?.state;
-    const synced = state === undefined ? undefined : { epoch: state.epoch, seq: state.seq };
+    const shows = verdict.events !== undefined || verdict.effects !== undefined;
+    const place = shows && state !== undefined ? placeOf(state, writer.offset) : undefined;
     let after = batch;
     for (const waiter of command.waiters) after = Math.max(after, this.#heldUntil(waiter.connection));
     for (const waiter of command.waiters) this.#hold(waiter.connection, after);
@@ -322,12 +324,12 @@ export class Outcomes {
       }
       if (!accepted) subscriptions.announceLifecycle(frames.accepted(command), origin);
       if (!started && command.reachedHead) subscriptions.announceLifecycle(frames.started(command), origin);
-      if (synced !== undefined && verdict.events !== undefined) session?.publish(verdict.events, synced);
+      if (place !== undefined && verdict.events !== undefined) session?.publish(verdict.events, place);
       subscriptions.announceLifecycle(frames.finished(command, verdict.outcome, version, false), origin);
       for (const waiter of command.waiters) {
         this.#answer(command, waiter, verdict.outcome, version);
         if (verdict.effects === undefined || !waiter.connection.isOpen) continue;
-        this.#affect(waiter.connection, verdict.effects, synced);
+        affect(this.#runtime, waiter.connection, verdict.effects, place);
       }
       if (verdict.notice !== undefined) {
         subscriptions.announceSession(frames.notice(verdict.notice.type, verdict.notice.data));
@@ -343,41 +345,6 @@ export class Outcomes {
     if (command.countsAsPending) waiter.connection.pending -= 1;
     const mark = waiter.replayed ? 'replayed' : this.stale && outcome.success ? 'stale' : undefined;
     waiter.connection.sendResponse(frames.response(command.commandType, waiter.id, outcome, version, mark));
-  }
-
-  #affect(
-    connection: Connection,
-    effects: readonly ConnectionEffect[],
-    synced: { epoch: string; seq: number } | undefined,
-  ): void {
-    const { subscriptions, frames } = this.#runtime;
-    for (const effect of effects) {
-      switch (effect.type) {
-        case 'attach': {
-          subscriptions.attach(effect.sessionId, connection, effect.deltas, synced ?? { epoch: '', seq: 0 });
-          connection.sendResponse(frames.notice('session_synced', { sessionId: effect.sessionId, ...synced }));
-          break;
-        }
-        case 'detach':
-          subscriptions.detach(effect.sessionId, connection);
-          break;
-        case 'subscribe':
-          if (effect.topics.includes('sessions')) subscriptions.sessionTopic.add(connection);
-          if (!effect.topics.includes('lifecycle')) break;
-          connection.ownLifecycle = effect.scope === 'own';
-          if (effect.scope === 'own') subscriptions.lifecycle.delete(connection);
-          else subscriptions.lifecycle.add(connection);
-          break;
-        case 'unsubscribe':
-          if (effect.topics.includes('sessions')) subscriptions.sessionTopic.delete(connection);
-          if (!effect.topics.includes('lifecycle')) break;
-          connection.ownLifecycle = false;
-          subscriptions.lifecycle.delete(connection);
-          break;
-        default:
-          effect satisfies never;
-      }
-    }
   }
 }
 

@@ -250,6 +250,11 @@ export interface Outlet {
   readonly bufferedBytes: number;
   /** Frames of one tick leave in one write. Never throws; after `close` it does nothing. */
   write(text: string): void;
+  /**
+   * Calls back once the peer has taken what was written so far, for all that the transport can tell: not from inside the call,
+   * and not at all when the peer is gone before.
+   */
+  whenTaken(callback: () => void): void;
   close(code: number, reason: string): void;
   /** Absent where the transport knows by itself that its client is gone. */
   readonly pulse?: Pulse;

@@ -136,7 +136,7 @@ class RunningSystem implements System, CoreOwner {
       issues: () => this.#rebuild.issues,
       mailboxDepthMax: limits.mailboxDepthMax,
     });
-    const subscriptions = new Subscriptions();
+    const subscriptions = new Subscriptions(ports, limits.outgoingBytesMax);
     const onCommandStep = undefined;
     this.#shared = { ...ports, limits, defaultEngine, engines, host, subscriptions, counters, server, onCommandStep };
     // In the order of the tree, which is the order of the start.

@@ -49,7 +49,7 @@ function settle(before: SessionState | undefined, entry: CommandSettled | Comman
   if (state !== undefined && events !== undefined) for (const event of events) applyEvent(state, event);
   // The turn ends before the facts take effect: a message that it left behind waits for the next one.
   if (entry.kind === 'command.finished' && state?.turn?.acceptedOffset === entry.acceptedOffset) state.turn = null;
-  if (facts !== undefined) for (const fact of facts) state = applyFact(state, fact, entry.at);
+  if (facts !== undefined) for (const fact of facts) state = applyFact(state, fact, entry);
   if (state === undefined) return undefined;
   if (entry.seq !== undefined) state.seq = entry.seq;
   if (entry.sessionVersion !== undefined) state.version = entry.sessionVersion;
@@ -58,8 +58,8 @@ function settle(before: SessionState | undefined, entry: CommandSettled | Comman
   return state;
 }
 
-function applyFact(state: SessionState | undefined, fact: SessionFact, at: number): SessionState | undefined {
-  if (fact.type === 'session.opened') return openSession(fact, at);
+function applyFact(state: SessionState | undefined, fact: SessionFact, entry: Entry): SessionState | undefined {
+  if (fact.type === 'session.opened') return openSession(fact, entry.at, entry.offset);
   if (state === undefined) return undefined;
   switch (fact.type) {
     case 'session.closed':
@@ -79,11 +79,12 @@ function applyFact(state: SessionState | undefined, fact: SessionFact, at: numbe
 }
 
 /** A session as its creation leaves it. */
-export function openSession(fact: SessionOpened, at: number): SessionState {
+export function openSession(fact: SessionOpened, at: number, offset: number): SessionState {
   return {
     id: fact.sessionId,
     epoch: fact.epoch,
     incarnation: fact.epoch,
+    openedOffset: offset,
     owner: fact.owner,
     engine: fact.engine,
     input: fact.input,

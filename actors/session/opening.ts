@@ -135,7 +135,8 @@ export class Opening {
       labels: spec.labels ?? null,
       machineVersion: sessionMachine.version ?? '',
     };
-    const data = respond(openSession(fact, at));
+    // As it will be; its entry, whose offset this is, is recorded with the answer in it.
+    const data = respond(openSession(fact, at, this.#runtime.writer.offset + 1));
     const notice = { type: 'session_created', data };
     const session = this.#session!;
     this.#outcomes.settle(this.command, { outcome: { success: true, data }, facts: [fact], at, notice }, session);

@@ -9,6 +9,8 @@ export interface SessionState {
   epoch: string;
   /** Its first epoch: what its idempotency keys are unique in. */
   readonly incarnation: string;
+  /** The entry that opened it: what lies before it in the journal lane belongs to another incarnation. */
+  readonly openedOffset: number;
   readonly owner: string;
   readonly engine: string;
   readonly input: Json;

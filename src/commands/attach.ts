@@ -2,24 +2,15 @@
  * Watching a session from a connection: attach_session, switch_session, detach_session.
  *
  * The answer shows the session as it is when the subscription takes effect; both happen in one step of the release queue, so
- * that nothing is missed and nothing is seen twice.
+ * that nothing is missed and nothing is seen twice. What the client missed before that comes from the journal.
  */
 import { z } from 'zod';
-import type { DeltaMode, SessionView, SettleDecision } from '../../actors/message.ts';
+import type { ConnectionEffect, SessionView, SettleDecision } from '../../actors/message.ts';
 import { envelopes } from '../protocol/envelope.ts';
-import { field } from '../protocol/field.ts';
-import { refuse, sessionCommand } from './command.ts';
-import { choiceField } from './fields.ts';
+import { sessionCommand } from './command.ts';
+import { afterField, choiceField } from './fields.ts';
 import { sessionInfo } from './session-info.ts';
 import type { JsonObject } from './session-info.ts';
-
-const AFTER_TEXT = "Must be 'live', 'start' or {epoch, seq}";
-
-const cursor = z.object({ epoch: z.string().min(1).max(256), seq: z.int().min(0) });
-
-const after = field<unknown>({ anyOf: [{ enum: ['live', 'start'] }, { type: 'object' }] }, (value) =>
-  value === 'live' || value === 'start' || cursor.safeParse(value).success ? undefined : AFTER_TEXT,
-);
 
 export const attachSession = sessionCommand({
   type: 'attach_session',
@@ -27,13 +18,11 @@ export const attachSession = sessionCommand({
   lane: 'read',
   fields: {
     ...envelopes.attachment,
-    after: z.optional(after),
+    after: z.optional(afterField),
     role: choiceField(['observer', 'driver', 'approver']).optional(),
     deltas: choiceField(['full', 'compact', 'none']).optional(),
   },
   decide(frame, session, server) {
-    if ((frame.after ?? 'live') !== 'live')
-      return refuse('UNSUPPORTED', "This server can attach after 'live' only; events are not replayed");
     const data: JsonObject = {
       sessionInfo: sessionInfo(session),
       epoch: session.epoch,
@@ -42,7 +31,8 @@ export const attachSession = sessionCommand({
     };
     const turn = server.runningTurn(session.id);
     if (turn !== undefined) data['turn'] = { ...turn };
-    return attach(session, data, frame.deltas ?? 'compact');
+    const { after = 'live', deltas = 'compact', role } = frame;
+    return attach(session, data, { after, deltas, ...(role !== undefined && { role }) });
   },
 });
 
@@ -52,7 +42,8 @@ export const switchSession = sessionCommand({
   scope: 'observe',
   lane: 'read',
   fields: envelopes.attachment,
-  decide: (_frame, session) => attach(session, { sessionInfo: sessionInfo(session) }, 'full'),
+  decide: (_frame, session) =>
+    attach(session, { sessionInfo: sessionInfo(session) }, { after: 'live', deltas: 'full' }),
 });
 
 export const detachSession = sessionCommand({
@@ -69,11 +60,13 @@ export const detachSession = sessionCommand({
   }),
 });
 
-function attach(session: SessionView, data: JsonObject, deltas: DeltaMode): SettleDecision {
+type Wish = Omit<Extract<ConnectionEffect, { type: 'attach' }>, 'type' | 'sessionId'>;
+
+function attach(session: SessionView, data: JsonObject, wish: Wish): SettleDecision {
   return {
     do: 'settle',
     outcome: { success: true, data },
-    effects: [{ type: 'attach', sessionId: session.id, deltas }],
+    effects: [{ type: 'attach', sessionId: session.id, ...wish }],
     unchanged: true,
   };
 }

@@ -8,6 +8,7 @@ import { getMetrics } from './metrics.ts';
 import { getStartupRecovery, healthCheck, ping } from './server.ts';
 import { getLastAssistantText, getMessages, getState, listSessions } from './session-read.ts';
 import { getSessionSnapshot } from './session-snapshot.ts';
+import { getSessionEvents } from './session-events.ts';
 import { getSessionStats } from './session-stats.ts';
 import { createSession, deleteSession, setSessionName } from './session.ts';
 import { subscribe, unsubscribe } from './subscription.ts';
@@ -36,6 +37,7 @@ export const catalog: readonly Command[] = [
   getState,
   getMessages,
   getLastAssistantText,
+  getSessionEvents,
   getSessionStats,
   getSessionSnapshot,
   setSessionName,

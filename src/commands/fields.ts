@@ -3,6 +3,7 @@
  * change a value. State: none.
  */
 import { z } from 'zod';
+import type { After, Cursor } from '../../actors/message.ts';
 import { hasControlCharacters } from '../protocol/envelope.ts';
 import { field, textField } from '../protocol/field.ts';
 
@@ -44,3 +45,28 @@ export function limitField(max: number) {
   const range = `Must be between 1 and ${max}`;
   return z.int({ error: 'Must be an integer if provided' }).min(1, { error: range }).max(max, { error: range });
 }
+
+const EPOCH_CHARS_MAX = 256;
+
+const cursor = z.object({ epoch: z.string().min(1).max(EPOCH_CHARS_MAX), seq: z.int().min(0) });
+
+const cursorSchema: z.core.JSONSchema.BaseSchema = {
+  type: 'object',
+  properties: {
+    epoch: { type: 'string', minLength: 1, maxLength: EPOCH_CHARS_MAX },
+    seq: { type: 'integer', minimum: 0 },
+  },
+  required: ['epoch', 'seq'],
+};
+
+/** Behind which event of a session. */
+export const afterField = field<After>({ anyOf: [{ enum: ['live', 'start'] }, cursorSchema] }, (value) =>
+  value === 'live' || value === 'start' || cursor.safeParse(value).success
+    ? undefined
+    : "Must be 'live', 'start' or {epoch, seq}",
+);
+
+/** Before which event of a session; `live` is the end of what there is. */
+export const beforeField = field<Cursor | 'live'>({ anyOf: [{ enum: ['live'] }, cursorSchema] }, (value) =>
+  value === 'live' || cursor.safeParse(value).success ? undefined : "Must be 'live' or {epoch, seq}",
+);

@@ -95,6 +95,7 @@ export const noticeFrame = z.strictObject({
     'session_created',
     'session_deleted',
     'session_synced',
+    'session_gap',
     'session_lagging',
   ]),
   data: z.looseObject({}),

@@ -31,6 +31,9 @@ export class LineWriter {
   #taken = 0;
   #state: 'idle' | 'scheduled' | 'writing' | 'ended' = 'idle';
   #onEmpty: (() => void) | undefined;
+  /** Bytes that were given to it so far, and who waits until so many are taken. */
+  #given = 0;
+  #awaited: { readonly given: number; readonly callback: () => void }[] = [];
 
   constructor(stream: Writable, reader: LineReader) {
     this.#stream = stream;
@@ -45,10 +48,19 @@ export class LineWriter {
   write(line: string): void {
     if (this.#state === 'ended') return;
     this.#lines.push(line);
-    this.#bytes += Buffer.byteLength(line) + 1;
+    const bytes = Buffer.byteLength(line) + 1;
+    this.#bytes += bytes;
+    this.#given += bytes;
     if (this.#state !== 'idle') return;
     this.#state = 'scheduled';
     process.nextTick(() => this.#writeMore());
+  }
+
+  /** Calls back once the reader has taken what was written so far; not at all when nobody reads any more. */
+  whenTaken(callback: () => void): void {
+    if (this.#state === 'ended') return;
+    this.#awaited.push({ given: this.#given, callback });
+    if (this.#bytes === 0) process.nextTick(() => this.#tellTaken());
   }
 
   /** Settles when the reader has taken everything, or nothing more for `patienceMs`. */
@@ -74,6 +86,7 @@ export class LineWriter {
   discard(): void {
     this.#state = 'ended';
     this.#lines = [];
+    this.#awaited = [];
     this.#block = NOTHING;
     this.#bytes = 0;
     const onEmpty = this.#onEmpty;
@@ -99,7 +112,12 @@ export class LineWriter {
       this.#taken += part.length;
       this.#writeMore();
       this.#reader.taken();
+      this.#tellTaken();
     });
+  }
+
+  #tellTaken(): void {
+    while (this.#awaited.length > 0 && this.#awaited[0]!.given <= this.#taken) this.#awaited.shift()!.callback();
   }
 
   /** Whole lines, each with its LF. JSON has no raw LF, so the reader can cut there. */

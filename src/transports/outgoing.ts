@@ -54,6 +54,16 @@ export class Outgoing {
     this.#bytes += head.length + length;
   }
 
+  /** Calls back once the operating system has taken what was written so far; not at all when the socket breaks before. */
+  whenTaken(callback: () => void): void {
+    this.flush();
+    if (!this.#isOpen()) return;
+    // An empty write keeps its place among the others.
+    this.#socket.write('', (error) => {
+      if (error == null) callback();
+    });
+  }
+
   /** Answers a ping at the end of the tick, unless a newer one comes. */
   pong(payload: Buffer): void {
     if (this.#pong === undefined) process.nextTick(() => this.#answerPing());

@@ -112,6 +112,10 @@ class StdioConnection implements Outlet {
     if (!this.#closing) this.#writer.write(text);
   }
 
+  whenTaken(callback: () => void): void {
+    if (!this.#closing) this.#writer.whenTaken(() => this.#guarded(callback));
+  }
+
   close(code: number, reason: string): void {
     if (this.#closing) return;
     this.#leaveInput();

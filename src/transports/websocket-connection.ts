@@ -100,6 +100,10 @@ export class WebSocketConnection implements Outlet, Pulse {
     if (!this.#closing) this.#outgoing.write(text);
   }
 
+  whenTaken(callback: () => void): void {
+    if (!this.#closing) this.#outgoing.whenTaken(() => this.#guarded(callback));
+  }
+
   close(code: number, reason: string): void {
     if (this.#closing) return;
     this.#closing = true;

@@ -15,7 +15,7 @@ describe('attach_session', () => {
     expect(decide(attachSession)).toEqual({
       do: 'settle',
       outcome: { success: true, data: { sessionInfo, epoch: 'e1', watermark: 7, pendingUiRequests: [] } },
-      effects: [{ type: 'attach', sessionId: 's1', deltas: 'compact' }],
+      effects: [{ type: 'attach', sessionId: 's1', deltas: 'compact', after: 'live' }],
       unchanged: true,
     });
   });
@@ -31,10 +31,8 @@ describe('attach_session', () => {
     expect(decide(attachSession, { deltas, after: 'live' })).toMatchObject({ effects: [{ deltas }] });
   });
 
-  it.each([['start'], [{ epoch: 'e1', seq: 3 }]])('after %j is unsupported, and attaches nothing', (after) => {
-    const decision = decide(attachSession, { after });
-    expect(decision).toMatchObject({ do: 'settle', outcome: { success: false, errorCode: 'UNSUPPORTED' } });
-    expect(decision).not.toHaveProperty('effects');
+  it.each([['start'], [{ epoch: 'e1', seq: 3 }]])('goes on after %j', (after) => {
+    expect(decide(attachSession, { after, role: 'driver' })).toMatchObject({ effects: [{ after, role: 'driver' }] });
   });
 });
 
@@ -43,7 +41,7 @@ describe('switch_session', () => {
     expect(decide(switchSession)).toEqual({
       do: 'settle',
       outcome: { success: true, data: { sessionInfo } },
-      effects: [{ type: 'attach', sessionId: 's1', deltas: 'full' }],
+      effects: [{ type: 'attach', sessionId: 's1', deltas: 'full', after: 'live' }],
       unchanged: true,
     });
   });

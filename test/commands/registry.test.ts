@@ -46,6 +46,7 @@ describe('contracts', () => {
       'get_state session read observe short',
       'get_messages session read observe short',
       'get_last_assistant_text session read observe short',
+      'get_session_events session read observe short',
       'get_session_stats session read observe short',
       'get_session_snapshot session read observe short',
       'set_session_name session work drive short journalled idempotent',

@@ -20,6 +20,7 @@ export function sessionView(differences: Partial<SessionView> = {}): SessionView
     id: 's1',
     epoch: 'e1',
     incarnation: 'e1',
+    openedOffset: 2,
     owner: 'local',
     engine: 'echo',
     input: null,

@@ -65,12 +65,28 @@ export class Client implements Outlet {
   readonly frames: Frame[] = [];
   readonly texts: string[] = [];
   bufferedBytes = 0;
+  readonly #awaited: (() => void)[] = [];
   closedWith: { code: number; reason: string } | undefined;
   peer: Peer | undefined;
 
   write(text: string): void {
     this.texts.push(text);
     this.frames.push(JSON.parse(text) as Frame);
+  }
+
+  whenTaken(callback: () => void): void {
+    this.#awaited.push(callback);
+    queueMicrotask(() => this.#tellTaken());
+  }
+
+  /** It reads: all that waits, and whoever waited for that goes on. */
+  read(): void {
+    this.bufferedBytes = 0;
+    this.#tellTaken();
+  }
+
+  #tellTaken(): void {
+    if (this.bufferedBytes === 0) for (const callback of this.#awaited.splice(0)) callback();
   }
 
   close(code: number, reason: string): void {
