@@ -31,6 +31,7 @@ import { createSqliteJournal } from './journal/sqlite.ts';
 import { frames } from './protocol/frames.ts';
 import { createBus } from './telemetry/bus.ts';
 import { ACCEPT_BACKLOG, createHttpListener, urlOf } from './transports/http.ts';
+import { createEventRoutes } from './transports/event-routes.ts';
 import { createStdioTransport, type StdioEnd, type StdioStreams } from './transports/stdio.ts';
 import { createWebSocketTransport } from './transports/websocket.ts';
 import { packageVersion } from './version.ts';
@@ -134,7 +135,11 @@ export function createServer(config: Config, parts: ServerParts = {}): Server {
       restartTransports: () => watch.restart(),
     },
   );
-  const listener = createHttpListener({ connectionsMax, isOwnHost: isLoopback });
+  const events = createEventRoutes(
+    { reception: system, clock, telemetry },
+    { principal: LOCAL_PRINCIPAL, keepAliveMs: config.heartbeat.intervalMs },
+  );
+  const listener = createHttpListener({ connectionsMax, isOwnHost: isLoopback, routes: [events] });
   const watch = new ListenerWatch(listener, clock, (error) => system.transportsFailed(error));
   const webSockets = createWebSocketTransport(
     listener,
@@ -197,7 +202,7 @@ export function createServer(config: Config, parts: ServerParts = {}): Server {
   }
 
   async function closeTransports(): Promise<void> {
-    await Promise.all([stdio?.stop(), webSockets.stop()]);
+    await Promise.all([stdio?.stop(), webSockets.stop(), events.stop()]);
     if (!listener.listening) return;
     const closed = once(listener, 'close');
     listener.close();
@@ -229,7 +234,7 @@ function createEngines({ allowCrash, dataDir, pi }: Config): Engine[] {
 }
 
 function transportsOf({ port, stdio }: Config): string[] {
-  return [...(port === null ? [] : ['websocket']), ...(stdio ? ['stdio'] : [])];
+  return [...(port === null ? [] : ['websocket', 'http']), ...(stdio ? ['stdio'] : [])];
 }
 
 function limitsOf({ limits, timeouts, heartbeat, idempotency, recovery, supervision }: Config): Limits {

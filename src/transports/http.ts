@@ -2,14 +2,14 @@
  * The HTTP listener that transports are attached to, and what it answers to plain requests.
  *
  * Its limits end slow and silent connections before they cost anything: headers and requests have a deadline, and their size a
- * maximum. A socket that has not asked for a WebSocket yet has a place among so many of them, and when these are taken the
- * oldest loses its own: one that comes to talk does so within milliseconds, so whoever opens sockets and says nothing shuts
- * out himself alone. State: volatile.
+ * maximum. Host and Origin are checked before any route. State: volatile.
  */
-import { createServer, STATUS_CODES, type IncomingMessage, type Server } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import { createServer, STATUS_CODES, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { accessProblem, type IsOwnHost } from './access.ts';
 import type { ErrorCode } from '../protocol/errors.ts';
+import type { HttpRoute } from './event-routes.ts';
+import { HttpPlaces } from './http-places.ts';
 
 /** Limits, and under which names the listener may be asked. */
 export interface HttpOptions {
@@ -17,6 +17,8 @@ export interface HttpOptions {
   /** Until the head of a request is there; 10 s unless given. */
   readonly headersTimeoutMs?: number;
   readonly isOwnHost: IsOwnHost;
+  /** What takes requests that ask for no upgrade, in this order. */
+  readonly routes?: readonly HttpRoute[];
 }
 
 /** An answer to a request that no transport takes. */
@@ -37,12 +39,10 @@ const TIMEOUT_CHECKS = 5;
 export const ACCEPT_BACKLOG = 4_096;
 const KEEP_ALIVE_TIMEOUT_MS = 5_000;
 const HEADER_BYTES_MAX = 16 * 1024;
-/** Sockets that say nothing, beside as many as there may be clients: all of these may come at once. */
-const SPARE_SOCKETS = 64;
 
 /** Makes a listener that refuses plain requests in a sentence; transports take its upgrades. */
 export function createHttpListener(options: HttpOptions): Server {
-  const { connectionsMax, headersTimeoutMs = HEADERS_TIMEOUT_MS, isOwnHost } = options;
+  const { connectionsMax, headersTimeoutMs = HEADERS_TIMEOUT_MS, isOwnHost, routes = [] } = options;
   const server = createServer({
     headersTimeout: headersTimeoutMs,
     requestTimeout: Math.max(REQUEST_TIMEOUT_MS, headersTimeoutMs),
@@ -50,37 +50,37 @@ export function createHttpListener(options: HttpOptions): Server {
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     maxHeaderSize: HEADER_BYTES_MAX,
   });
-  keepPlaces(server, connectionsMax + SPARE_SOCKETS);
+  const places = new HttpPlaces(server, connectionsMax);
   server.on('request', (request, response) => {
+    if (accessRefusal(request, isOwnHost) === undefined && isTaken(request, response)) return;
     const refusal = refusalOf(request, isOwnHost) ?? upgradeRequired(server);
     const { headers, body } = refusalMessage(refusal);
     response.writeHead(refusal.status, headers).end(request.method === 'HEAD' ? undefined : body);
   });
-  return server;
-}
 
-/** Bounds the sockets that are no WebSocket: the oldest makes room for the newest. */
-function keepPlaces(server: Server, socketsMax: number): void {
-  const waiting = new Set<Socket>();
-  server.on('connection', (socket: Socket) => {
-    waiting.add(socket);
-    socket.once('close', () => waiting.delete(socket));
-    if (waiting.size <= socketsMax) return;
-    const [oldest] = waiting;
-    if (oldest === undefined) return;
-    waiting.delete(oldest);
-    oldest.destroy();
-  });
-  server.on('upgrade', ({ socket }) => waiting.delete(socket));
+  function isTaken(request: IncomingMessage, response: ServerResponse): boolean {
+    const giveBack = places.take(request.socket);
+    const taken = routes.some((route) => route.take(request, response));
+    if (taken) response.once('close', giveBack);
+    else giveBack();
+    return taken;
+  }
+
+  return server;
 }
 
 /** Why a request may not come in at all, whatever it asks for. */
 export function refusalOf(request: IncomingMessage, isOwnHost: IsOwnHost): HttpRefusal | undefined {
-  const problem = accessProblem(request.headers, isOwnHost);
-  if (problem !== undefined) return { status: 403, errorCode: 'FORBIDDEN', error: problem };
+  const refusal = accessRefusal(request, isOwnHost);
+  if (refusal !== undefined) return refusal;
   const path = pathOf(request);
   if (path === '/' || path === '/ws') return undefined;
   return { status: 404, errorCode: 'UNSUPPORTED', error: 'There is nothing here: the WebSocket is at / and at /ws' };
+}
+
+function accessRefusal(request: IncomingMessage, isOwnHost: IsOwnHost): HttpRefusal | undefined {
+  const problem = accessProblem(request.headers, isOwnHost);
+  return problem === undefined ? undefined : { status: 403, errorCode: 'FORBIDDEN', error: problem };
 }
 
 function pathOf({ url = '/' }: IncomingMessage): string {
