@@ -25,7 +25,7 @@ export interface WrongRequest {
 }
 
 const PATH = /^\/v1\/sessions\/([^/]*)\/events$/;
-export const WAIT_SECONDS_MAX = 60;
+const WAIT_SECONDS_MAX = 60;
 
 /** Undefined: it asks for something else. */
 export function readEventRequest({ url = '/', headers }: IncomingMessage): EventRequest | WrongRequest | undefined {
