@@ -74,6 +74,8 @@ export class Command implements CommandRef {
   dependencyFailure: Failure | undefined;
   dependents: ((dependency: Command) => void)[] | undefined;
   outcome: Outcome | undefined;
+  /** Its text lost something to redaction when it was stored: what this says is not what was asked. */
+  redacted = false;
   /** It was admitted or taken back by this process, whose counters know it. */
   counted = true;
   /** Its answer is on its way to those who wait. */

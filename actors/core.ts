@@ -34,13 +34,13 @@ export class Core {
   #frozen: readonly Frozen[] | undefined;
 
   constructor(shared: Shared, owner: CoreOwner) {
-    const { clock, host, journal, limits } = shared;
+    const { clock, host, journal, limits, redaction } = shared;
     const releases = new ReleaseQueue((error) => owner.crashed(this, error, undefined));
     this.runtime = {
       ...shared,
       releases,
       wheel: new TimerWheel(clock, TIMER_RESOLUTION_MS),
-      writer: new JournalWriter(journal, clock, releases, (error) => owner.journalFailed(this, error)),
+      writer: new JournalWriter(journal, clock, releases, (error) => owner.journalFailed(this, error), redaction),
       deduplication: new Deduplication({
         entriesMax: limits.idempotencyEntriesMax,
         cacheBytesMax: limits.idempotencyCacheBytesMax,

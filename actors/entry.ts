@@ -31,6 +31,8 @@ interface EntryHead {
   readonly at: number;
   /** What people and engines said was removed from `content` later, by retention or purge. Set by the journal that reads it. */
   readonly blanked?: true;
+  /** Before it was stored, `content` lost something to the rules of redaction: it shows a mark where the live one said it. */
+  readonly redacted?: true;
 }
 
 /** Identity of a command, repeated on the entry that accepts it. */
@@ -46,6 +48,8 @@ interface CommandIdentity {
   /** What the key is unique in: the session's incarnation, or the server. */
   readonly keyScope?: string;
   readonly traceparent?: string;
+  /** Hex sha256 of the command as received, where the stored one lost something to redaction: such a one is never run again. */
+  readonly fingerprint?: string;
 }
 
 interface OutcomeHead {
@@ -246,4 +250,8 @@ export interface JournalReader extends EntryReader {
 }
 
 /** An entry before the journal writer gave it its place. */
-export type EntryDraft = Entry extends infer E ? (E extends Entry ? Omit<E, keyof EntryHead> : never) : never;
+export type EntryDraft = Entry extends infer E
+  ? E extends Entry
+    ? Omit<E, Exclude<keyof EntryHead, 'redacted'>>
+    : never
+  : never;

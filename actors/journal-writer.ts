@@ -4,7 +4,7 @@
  * behind what the journal then says it holds. State: rebuildable.
  */
 import type { Entry, EntryDraft } from './entry.ts';
-import type { Clock, Journal } from './ports.ts';
+import type { Clock, Journal, Redaction } from './ports.ts';
 import type { ReleaseQueue } from './release-queue.ts';
 
 /**
@@ -20,6 +20,7 @@ export class JournalWriter {
   readonly #clock: Clock;
   readonly #releases: ReleaseQueue;
   readonly #onFailure: (error: Error) => void;
+  readonly #redaction: Redaction | undefined;
   /** Last laneSeq of every journal lane that is in use. */
   readonly #lanes = new Map<string, number>();
   #offset = 0;
@@ -35,11 +36,19 @@ export class JournalWriter {
   #closed = false;
   #idle: (() => void)[] = [];
 
-  constructor(journal: Journal, clock: Clock, releases: ReleaseQueue, onFailure: (error: Error) => void) {
+  /** @param redaction what is stored is what it leaves; the entries that were recorded stay as they are. */
+  constructor(
+    journal: Journal,
+    clock: Clock,
+    releases: ReleaseQueue,
+    onFailure: (error: Error) => void,
+    redaction?: Redaction,
+  ) {
     this.#journal = journal;
     this.#clock = clock;
     this.#releases = releases;
     this.#onFailure = onFailure;
+    this.#redaction = redaction;
   }
 
   /** False once an append failed: nothing that changes anything may be admitted. */
@@ -150,7 +159,8 @@ export class JournalWriter {
 
   #handOver(): void {
     if (this.#open.length === 0 || this.#failure !== undefined) return;
-    const entries = this.#open;
+    const redaction = this.#redaction;
+    const entries = redaction === undefined ? this.#open : this.#open.map((entry) => redaction.entry(entry));
     const batch = this.#openBatch;
     this.#open = [];
     this.#openBatch += 1;

@@ -289,7 +289,9 @@ export class Outcomes {
       sessionVersion: version,
       runsAgain: verdict.effects !== undefined && verdict.effects.length > 0,
     };
-    this.#runtime.deduplication.settle(names, settled, command.text, verdict.outcome);
+    // The text is not the one by which a repetition is known: the journal has the fingerprint of that.
+    if (command.redacted) this.#runtime.deduplication.restore(names, settled);
+    else this.#runtime.deduplication.settle(names, settled, command.text, verdict.outcome);
   }
 
   #step(command: Command, outcome: Outcome): void {

@@ -3,7 +3,7 @@
  * one conformance suite per port certifies them.
  */
 import type { Entry, JournalReader, StoredEntry } from './entry.ts';
-import type { CommandContract, CommandFrame, Failure, Json, Outcome, Principal } from './message.ts';
+import type { CommandContract, CommandFrame, Failure, Json, Outcome, Principal, SessionView } from './message.ts';
 import type { SessionEvent } from './session/event.ts';
 
 /** Time comes in through here alone. */
@@ -21,6 +21,19 @@ export interface Ids {
   /** Opaque, without a colon, never drawn twice. */
   epoch(): string;
   sessionId(): string;
+}
+
+/**
+ * Takes away from what is stored what the operator's rules name; what runs is never changed. Pure, never throws. The very value
+ * that it was given when there is nothing to take away.
+ */
+export interface Redaction {
+  /** As it is to be stored, marked as `redacted` if it lost something. */
+  entry(entry: Entry): Entry;
+  /** A session's fold, as a snapshot of it is to be stored: the fold of the redacted entries. */
+  state<State extends SessionView>(state: State): State;
+  value(value: Json): Json;
+  text(text: string): string;
 }
 
 /** Something that the runtime saw, with whatever fields belong to it. */

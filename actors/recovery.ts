@@ -278,13 +278,18 @@ export class Recovery {
   #classifyOne({ accepted, attempts }: InFlight): void {
     const { clock, intake, limits } = this.#runtime;
     const principal: Principal = { id: accepted.principal, scopes: EVERY_SCOPE };
-    const parsed = intake.parse(new TextEncoder().encode(accepted.content.command), principal);
+    // In the same process the command itself is still there, whatever was stored of it.
+    const original = accepted.redacted === true ? this.#survivors.commands.get(accepted.offset) : undefined;
+    const parsed = original ?? intake.parse(new TextEncoder().encode(accepted.content.command), principal);
     const known = 'contract' in parsed;
     const command = this.#rebuild(accepted, known ? parsed : lost(accepted), principal);
     command.attempt = attempts;
     command.crashes = attempts;
+    command.redacted = accepted.redacted === true && original === undefined;
     if (accepted.deadlineAt !== undefined && accepted.deadlineAt <= clock.now()) {
       this.#end(command, timeout(command, accepted.deadlineAt), 'deadline');
+    } else if (command.redacted) {
+      this.#interrupt(command, 'redacted', 'what was stored of it is not all that was asked');
     } else if (!known) {
       this.#interrupt(command, 'unknown', 'this server does not know the command any more');
     } else if (attempts >= limits.attemptsMax) {

@@ -10,7 +10,7 @@ import type { Host } from './host.ts';
 import type { JournalWriter } from './journal-writer.ts';
 import type { Limits } from './limits.ts';
 import type { ServerView } from './message.ts';
-import type { Clock, Engine, Frames, Ids, Intake, Journal, Telemetry } from './ports.ts';
+import type { Clock, Engine, Frames, Ids, Intake, Journal, Redaction, Telemetry } from './ports.ts';
 import type { CommandEvent } from '../machines/command.ts';
 import type { Command } from './command.ts';
 import type { ReleaseQueue } from './release-queue.ts';
@@ -24,6 +24,7 @@ export interface Shared {
   readonly frames: Frames;
   readonly intake: Intake;
   readonly telemetry: Telemetry;
+  readonly redaction?: Redaction | undefined;
   readonly limits: Limits;
   readonly defaultEngine: string;
   readonly engines: ReadonlyMap<string, Engine>;

@@ -1,7 +1,7 @@
 /** What handlers of commands may see of the server, looked up when they ask. State: none of its own. */
 import type { Core } from './core.ts';
 import type { LiveCounts, QuarantinedSession, RecoverySummary, ServerView } from './message.ts';
-import type { Clock, Engine } from './ports.ts';
+import type { Clock, Engine, Redaction } from './ports.ts';
 import type { Counters } from './counters.ts';
 import type { SessionView } from './session/session-state.ts';
 import { NotFolded } from './session/head.ts';
@@ -10,6 +10,7 @@ import { pictureAt, pictureOf } from './session/lane-fold.ts';
 export interface ServerViewSources {
   readonly clock: Clock;
   readonly serverVersion: string;
+  readonly redaction: Redaction | undefined;
   readonly engines: ReadonlyMap<string, Engine>;
   readonly counters: Counters;
   readonly core: () => Core;
@@ -20,7 +21,7 @@ export interface ServerViewSources {
 }
 
 export function createServerView(sources: ServerViewSources): ServerView {
-  const { clock, serverVersion, engines, counters, core, live, recovery, issues, mailboxDepthMax } = sources;
+  const { clock, serverVersion, engines, counters, core, live, recovery, issues, mailboxDepthMax, redaction } = sources;
   const router = () => {
     const found = core().router;
     if (found.phase === 'blind') throw new NotFolded('The journal can not be read; nothing is known of sessions now');
@@ -38,7 +39,9 @@ export function createServerView(sources: ServerViewSources): ServerView {
     session: (id) => router().session(id)?.state,
     picture(id) {
       const session = router().session(id);
-      return session?.state === undefined ? undefined : pictureOf(session.state, session.snapshot);
+      const state = session?.state;
+      // As it would be found in the journal: a picture is for those who look on, and for files.
+      return state === undefined ? undefined : pictureOf(redaction?.state(state) ?? state, session?.snapshot);
     },
     pictureAt: (journal, id, at) => pictureAt(journal, id, { ...at, mailboxDepthMax }),
     sessions: () => existing(router().mailboxes.values()),

@@ -20,9 +20,9 @@ import { Counters } from './counters.ts';
 import { Host } from './host.ts';
 import type { Inspector } from './host.ts';
 import type { Limits } from './limits.ts';
-import type { Json, LiveCounts, Principal, RecoverySummary, ServerView } from './message.ts';
+import type { LiveCounts, Principal, RecoverySummary } from './message.ts';
 import { JournalRefused } from './ports.ts';
-import type { Clock, Engine, Frames, Ids, Intake, Journal, Outlet, Peer, Reception, Telemetry } from './ports.ts';
+import type { Outlet, Peer, Reception } from './ports.ts';
 import { Rebuild } from './rebuild.ts';
 import type { Cause } from './recovery.ts';
 import type { Replaceable, Shared } from './runtime.ts';
@@ -32,33 +32,9 @@ import type { Session } from './session/session.ts';
 import { Subscriptions } from './subscriptions.ts';
 import { supervisionTree } from './supervision-tree.ts';
 import { Supervisor } from './supervisor.ts';
+import type { SystemPorts } from './system-ports.ts';
 
-/** Everything that the runtime needs from outside. */
-export interface SystemPorts {
-  readonly clock: Clock;
-  readonly ids: Ids;
-  readonly journal: Journal;
-  readonly engines: readonly Engine[];
-  readonly frames: Frames;
-  readonly intake: Intake;
-  readonly telemetry: Telemetry;
-  /** Hex sha256 that tells two commands under one id apart; the journal's worker computes the same. */
-  readonly fingerprint: (commandText: string) => string;
-  /** What a new connection is told first, in order. */
-  readonly greeting: (server: ServerView, connection: Greeted) => readonly Notice[];
-  /** What all are told when the server has recovered while they were connected. */
-  readonly announcement: (server: ServerView) => Notice;
-}
-
-export interface Greeted {
-  readonly principal: Principal;
-  readonly transport: string;
-}
-
-export interface Notice {
-  readonly type: string;
-  readonly data: Json;
-}
+export type { SystemPorts };
 
 /** What the runtime has to be told. */
 export interface SystemOptions {
@@ -128,6 +104,7 @@ class RunningSystem implements System, CoreOwner {
     const server = createServerView({
       clock,
       serverVersion,
+      redaction: ports.redaction,
       engines,
       counters,
       core: () => this.#rebuild.core,

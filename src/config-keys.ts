@@ -4,7 +4,7 @@
  */
 import { defaultConfig } from './config.ts';
 
-type Value = string | number | boolean | null;
+type Value = string | number | boolean | null | readonly string[];
 
 /** Keys with their defaults, dotted, in the order of the schema. */
 export const knownKeys: ReadonlyMap<string, Value> = flatten(defaultConfig);
@@ -12,9 +12,9 @@ export const knownKeys: ReadonlyMap<string, Value> = flatten(defaultConfig);
 function flatten(section: object, prefix = ''): Map<string, Value> {
   const found = new Map<string, Value>();
   for (const [key, value] of Object.entries(section) as [string, Value | object][]) {
-    if (value !== null && typeof value === 'object') {
+    if (value !== null && typeof value === 'object' && !Array.isArray(value)) {
       for (const [path, leaf] of flatten(value, `${prefix}${key}.`)) found.set(path, leaf);
-    } else found.set(prefix + key, value);
+    } else found.set(prefix + key, value as Value);
   }
   return found;
 }
@@ -34,7 +34,6 @@ const plannedKeys: readonly (readonly [path: string, what: string])[] = [
   ['journal.snapshotEvery', 'snapshots are'],
   ['passivation', 'passivation is'],
   ['rateLimit', 'rate limiting is'],
-  ['redaction', 'redaction is'],
   ['session.ttl', 'session lifetimes are'],
   ['timeouts.uiRequestMs', 'questions to people are'],
 ];

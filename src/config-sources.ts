@@ -136,9 +136,19 @@ function collectEnvironment(
 function converted(path: string, value: string | boolean): unknown {
   const fallback = knownKeys.get(path);
   if (typeof fallback === 'number') return /^\d+$/.test(String(value)) ? Number(value) : value;
+  if (Array.isArray(fallback)) return listOf(value);
   if (typeof fallback === 'boolean')
     return value === 'true' || value === '1' ? true : value === 'false' || value === '0' ? false : value;
   return value;
+}
+
+/** A list is given as JSON; what is none is left alone, and refused by its type. */
+function listOf(value: string | boolean): unknown {
+  try {
+    return JSON.parse(String(value)) as unknown;
+  } catch {
+    return value;
+  }
 }
 
 function nested(given: ReadonlyMap<string, Given>): Record<string, unknown> {

@@ -6,6 +6,7 @@
  */
 import { BlockList, isIP } from 'node:net';
 import { z } from 'zod';
+import { compileRules } from './protocol/redaction-rules.ts';
 
 const MIB = 1024 * 1024;
 const DEFAULT_PORT = 3141;
@@ -36,6 +37,8 @@ function choice<const T extends readonly [string, ...string[]]>(values: T, fallb
 
 /** A folder or file that has a default place: `null` is that place. */
 const place = z.string({ error: 'must be a path, or null' }).min(1, { error: 'must be a path, or null' }).nullable();
+
+const texts = z.array(z.string({ error: 'must be a text' }), { error: 'must be a list of texts' });
 
 function section<T extends z.ZodRawShape>(shape: T) {
   return z.strictObject(shape, { error: 'must be an object' }).prefault(() => ({}) as z.input<z.ZodObject<T>>);
@@ -123,6 +126,14 @@ const schema = z.strictObject({
     acceptVolatile: flag(false),
   }),
 
+  /** What is taken away from all that is stored, exported and logged; what runs is never changed. */
+  redaction: section({
+    /** Names of keys, whatever the case: their values, at any depth. */
+    keys: texts.default([]),
+    /** Regular expressions: what they match in texts, at any depth. */
+    patterns: texts.default([]),
+  }),
+
   /** Rate limiting is not part of this version. The key is there so that a file can say so. */
   rateLimit: section({
     enabled: z
@@ -140,7 +151,7 @@ const schema = z.strictObject({
 
 /** What two keys have to be to each other: the key to be blamed, and what is wrong with it. */
 function contradictions(config: Config): { path: string; problem: string }[] {
-  const { limits, journal, port, stdio } = config;
+  const { limits, journal, port, redaction, stdio } = config;
   const found: { path: string; problem: string }[] = [];
   if (port === null && !stdio) {
     found.push({ path: 'port', problem: 'leaves no way in: set stdio to true, or a port from 0 to 65535' });
@@ -157,6 +168,7 @@ function contradictions(config: Config): { path: string; problem: string }[] {
       problem: 'loses everything with the process: set journal.acceptVolatile to true if that is what you want',
     });
   }
+  found.push(...compileRules(redaction).problems);
   return found;
 }
 

@@ -19,6 +19,7 @@ import { catalog } from './commands/catalog.ts';
 import { createGreeting, recoveryAnnouncement } from './commands/greeting.ts';
 import { createIntake } from './commands/intake.ts';
 import { createRegistry } from './commands/registry.ts';
+import { secretFields } from './commands/secret-fields.ts';
 import { isLoopback, type Config } from './config.ts';
 import { createEchoEngine } from './engines/echo.ts';
 import { createPiEngine } from './engines/pi.ts';
@@ -28,6 +29,7 @@ import { ListenerWatch } from './listener-watch.ts';
 import { fingerprint } from './journal/fingerprint.ts';
 import { createMemoryJournal } from './journal/memory.ts';
 import { createSqliteJournal } from './journal/sqlite.ts';
+import { createRedaction } from './journal/redaction.ts';
 import { frames } from './protocol/frames.ts';
 import { createBus } from './telemetry/bus.ts';
 import { ACCEPT_BACKLOG, createHttpListener, urlOf } from './transports/http.ts';
@@ -115,6 +117,7 @@ export function createServer(config: Config, parts: ServerParts = {}): Server {
       frames,
       intake: createIntake({ registry, frameBytesMax }),
       telemetry,
+      redaction: createRedaction(config.redaction, secretFields(catalog)),
       fingerprint,
       greeting: createGreeting({
         transports: transportsOf(config),

@@ -252,7 +252,6 @@ describe('the file', () => {
     'session.ttl.baseMs',
     'journal.snapshotEvery',
     'journal.retention.maxAgeMs',
-    'redaction.keys',
     'passivation.idleMs',
     'timeouts.uiRequestMs',
   ])('with %s of a later version is refused, because it would do nothing', (key) => {

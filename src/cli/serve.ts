@@ -9,6 +9,7 @@ import { writeSync } from 'node:fs';
 import { constants } from 'node:os';
 import { JournalRefused } from '../../actors/ports.ts';
 import { ConfigError, loadConfig, type ConfigSources, type LoadedConfig } from '../config-sources.ts';
+import { createRedaction } from '../journal/redaction.ts';
 import { createServer, StartRefused, type Server, type StartedServer } from '../server.ts';
 import { createBus, type Level } from '../telemetry/bus.ts';
 import { createLogger, type LogLevel } from '../telemetry/logger.ts';
@@ -28,21 +29,25 @@ export async function serve(sources: Omit<ConfigSources, 'environment'>): Promis
   // Of a server that speaks on stdout, this is stderr.
   const { stdout } = process;
   const terminal = stdout.isTTY && !process.env['CI'];
+  const redaction = createRedaction(config.redaction);
   const output = createOutput(stdout);
   const logger = createLogger(output, {
     level: config.logLevel,
     pretty: terminal,
     color: terminal && stdout.hasColors(),
+    redact: redaction === undefined ? undefined : (line) => redaction.line(line),
   });
   const bus = createBus();
   const level = busLevel(config.logLevel);
   if (level !== undefined) bus.subscribe(level, (observation) => logger.write(observation));
 
+  const shown = (text: string): string => redaction?.text(text) ?? text;
+
   function fail(message: string, error: unknown): never {
     logger.fatal(message, error);
     // Nobody waits here: what is wrong must not go on. Lines that a slow reader has not taken are lost, this one is not.
     try {
-      if (output.waitingBytes > 0) writeSync(process.stderr.fd, `troupe: fatal: ${message}: ${String(error)}\n`);
+      if (output.waitingBytes > 0) writeSync(process.stderr.fd, `troupe: fatal: ${message}: ${shown(String(error))}\n`);
     } finally {
       process.exit(exitCodes.failed);
     }

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import type { After, Cursor } from '../../actors/message.ts';
+import { classed } from '../protocol/data-class.ts';
 import { hasControlCharacters } from '../protocol/envelope.ts';
 import { field, textField } from '../protocol/field.ts';
 
@@ -20,8 +21,11 @@ function requiredText(charsMax: number, more?: (text: string) => string | undefi
 }
 
 /** Names are shown in lists and logs: one line. */
-export const nameField = requiredText(NAME_CHARS_MAX, (name) =>
-  hasControlCharacters(name) ? 'Must not contain control characters' : undefined,
+export const nameField = classed(
+  'content',
+  requiredText(NAME_CHARS_MAX, (name) =>
+    hasControlCharacters(name) ? 'Must not contain control characters' : undefined,
+  ),
 );
 
 /** Any array. Its items are not walked, so a long one costs nothing. */
@@ -31,19 +35,20 @@ const images = field<unknown[]>({ type: 'array' }, (value) =>
 
 /** What a prompt, a steer and a follow-up say. `images` belong to the engine; only their outer shape is checked here. */
 export const messageFields = {
-  message: requiredText(MESSAGE_CHARS_MAX),
-  images: z.optional(images),
+  message: classed('content', requiredText(MESSAGE_CHARS_MAX)),
+  images: classed('content', z.optional(images)),
 };
 
 /** One of a few words. */
 export function choiceField<const Choices extends readonly [string, ...string[]]>(choices: Choices) {
-  return z.enum(choices, { error: `Must be one of: ${choices.join(', ')}` });
+  return classed('operational', z.enum(choices, { error: `Must be one of: ${choices.join(', ')}` }));
 }
 
 /** A page size. */
 export function limitField(max: number) {
   const range = `Must be between 1 and ${max}`;
-  return z.int({ error: 'Must be an integer if provided' }).min(1, { error: range }).max(max, { error: range });
+  const number = z.int({ error: 'Must be an integer if provided' }).min(1, { error: range }).max(max, { error: range });
+  return classed('operational', number);
 }
 
 const EPOCH_CHARS_MAX = 256;
@@ -60,13 +65,19 @@ const cursorSchema: z.core.JSONSchema.BaseSchema = {
 };
 
 /** Behind which event of a session. */
-export const afterField = field<After>({ anyOf: [{ enum: ['live', 'start'] }, cursorSchema] }, (value) =>
-  value === 'live' || value === 'start' || cursor.safeParse(value).success
-    ? undefined
-    : "Must be 'live', 'start' or {epoch, seq}",
+export const afterField = classed(
+  'operational',
+  field<After>({ anyOf: [{ enum: ['live', 'start'] }, cursorSchema] }, (value) =>
+    value === 'live' || value === 'start' || cursor.safeParse(value).success
+      ? undefined
+      : "Must be 'live', 'start' or {epoch, seq}",
+  ),
 );
 
 /** Before which event of a session; `live` is the end of what there is. */
-export const beforeField = field<Cursor | 'live'>({ anyOf: [{ enum: ['live'] }, cursorSchema] }, (value) =>
-  value === 'live' || cursor.safeParse(value).success ? undefined : "Must be 'live' or {epoch, seq}",
+export const beforeField = classed(
+  'operational',
+  field<Cursor | 'live'>({ anyOf: [{ enum: ['live'] }, cursorSchema] }, (value) =>
+    value === 'live' || cursor.safeParse(value).success ? undefined : "Must be 'live' or {epoch, seq}",
+  ),
 );

@@ -7,6 +7,7 @@
 import { z } from 'zod';
 import { SERVER_LANE, sessionLane } from '../../actors/entry.ts';
 import type { EntryReader } from '../../actors/entry.ts';
+import { classed } from '../protocol/data-class.ts';
 import { isNotBlank } from '../protocol/envelope.ts';
 import { field, textField } from '../protocol/field.ts';
 import { choiceField, limitField } from './fields.ts';
@@ -56,19 +57,22 @@ interface Place {
 
 /** What may be asked for; checked by whoever takes the question. */
 export const historyFields = {
-  sessionIdFilter: z.optional(idFilter),
-  commandId: z.optional(idFilter),
-  commandType: z.optional(idFilter),
-  fromTimestamp: z.optional(timestamp),
-  toTimestamp: z.optional(timestamp),
+  sessionIdFilter: classed('identity', z.optional(idFilter)),
+  commandId: classed('identity', z.optional(idFilter)),
+  commandType: classed('operational', z.optional(idFilter)),
+  fromTimestamp: classed('operational', z.optional(timestamp)),
+  toTimestamp: classed('operational', z.optional(timestamp)),
   lane: choiceField(['work', 'control']).optional(),
   outcome: choiceField(['success', 'failure']).optional(),
   limit: limitField(LIMIT_MAX).optional(),
   direction: choiceField(['forward', 'backward']).optional(),
-  cursor: z
-    .string({ error: CURSOR_TEXT })
-    .regex(/^\d{1,15}:[0-3]$/, { error: CURSOR_TEXT })
-    .optional(),
+  cursor: classed(
+    'operational',
+    z
+      .string({ error: CURSOR_TEXT })
+      .regex(/^\d{1,15}:[0-3]$/, { error: CURSOR_TEXT })
+      .optional(),
+  ),
 };
 
 export type HistoryFilters = z.output<z.ZodObject<typeof historyFields>>;

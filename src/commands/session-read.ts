@@ -5,6 +5,7 @@
  */
 import { z } from 'zod';
 import type { Json, SessionView } from '../../actors/message.ts';
+import { classed } from '../protocol/data-class.ts';
 import { envelopes } from '../protocol/envelope.ts';
 import { answer, serverCommand, sessionCommand } from './command.ts';
 import { limitField } from './fields.ts';
@@ -45,10 +46,13 @@ export const listSessions = serverCommand({
   lane: 'read',
   fields: {
     ...envelopes.server,
-    cursor: z
-      .string({ error: CURSOR_TEXT })
-      .regex(/^\d{1,16}:[a-zA-Z0-9_.-]{1,256}$/, { error: CURSOR_TEXT })
-      .optional(),
+    cursor: classed(
+      'operational',
+      z
+        .string({ error: CURSOR_TEXT })
+        .regex(/^\d{1,16}:[a-zA-Z0-9_.-]{1,256}$/, { error: CURSOR_TEXT })
+        .optional(),
+    ),
     limit: limitField(LIST_MAX).optional(),
   },
   decide(frame, server) {

@@ -6,6 +6,7 @@
  */
 import { z } from 'zod';
 import type { Json, JournalReader, Outcome, ServerView, SessionPicture, SessionView } from '../../actors/message.ts';
+import { classed } from '../protocol/data-class.ts';
 import { envelopes } from '../protocol/envelope.ts';
 import { field } from '../protocol/field.ts';
 import { answer, refusal, refuse, sessionCommand } from './command.ts';
@@ -20,7 +21,7 @@ export const getSessionSnapshot = sessionCommand({
   type: 'get_session_snapshot',
   scope: 'observe',
   lane: 'read',
-  fields: { ...envelopes.session, seq: z.optional(seqField) },
+  fields: { ...envelopes.session, seq: classed('operational', z.optional(seqField)) },
   decide({ seq }, session, server) {
     if (seq === undefined) {
       const picture = server.picture(session.id);

@@ -3,6 +3,7 @@
  */
 import { z } from 'zod';
 import type { Json, SessionSpec } from '../../actors/message.ts';
+import { classed } from '../protocol/data-class.ts';
 import { envelopes, isNotBlank } from '../protocol/envelope.ts';
 import { field, textField } from '../protocol/field.ts';
 import { openingCommand, refuse, sessionCommand } from './command.ts';
@@ -50,12 +51,12 @@ export const createSession = openingCommand({
   timeout: 'long',
   fields: {
     ...envelopes.creation,
-    engine: z.optional(engineName),
-    kind: z.optional(engineName),
+    engine: classed('operational', z.optional(engineName)),
+    kind: classed('operational', z.optional(engineName)),
     name: z.optional(nameField),
-    cwd: z.optional(workingDirectory),
-    labels: z.optional(labels),
-    input: z.optional(engineInput),
+    cwd: classed('content', z.optional(workingDirectory)),
+    labels: classed('content', z.optional(labels)),
+    input: classed('content', z.optional(engineInput)),
   },
   decide(frame) {
     if (frame['ttl'] !== undefined) return refuse('UNSUPPORTED', "This server does not support 'ttl' of a session");

@@ -4,6 +4,7 @@
  * Nothing of it is stored: a subscription ends with its connection.
  */
 import type { ConnectionEffect, SettleDecision, Topic } from '../../actors/message.ts';
+import { classed } from '../protocol/data-class.ts';
 import { envelopes } from '../protocol/envelope.ts';
 import { field } from '../protocol/field.ts';
 import { refuse, serverCommand } from './command.ts';
@@ -15,9 +16,9 @@ const TOPICS_ITEMS_MAX = 16;
 
 const AVAILABLE: ReadonlySet<string> = new Set<Topic>(['lifecycle', 'sessions']);
 
-const topics = field<string[]>(
-  { type: 'array', items: { enum: [...TOPICS] }, minItems: 1, maxItems: TOPICS_ITEMS_MAX },
-  (value) => {
+const topics = classed(
+  'operational',
+  field<string[]>({ type: 'array', items: { enum: [...TOPICS] }, minItems: 1, maxItems: TOPICS_ITEMS_MAX }, (value) => {
     if (!Array.isArray(value) || value.length === 0) return 'Must be a non-empty array of topics';
     if (value.length > TOPICS_ITEMS_MAX) return `Too many topics (max ${TOPICS_ITEMS_MAX})`;
     const findings = value.flatMap((topic: unknown, index) => {
@@ -25,7 +26,7 @@ const topics = field<string[]>(
       return [{ path: [index], message: `Must be one of: ${TOPICS.join(', ')}` }];
     });
     return findings.length === 0 ? undefined : findings;
-  },
+  }),
 );
 
 export const subscribe = serverCommand({

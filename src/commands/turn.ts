@@ -6,6 +6,7 @@
 import { z } from 'zod';
 import type { Json, SettleDecision } from '../../actors/message.ts';
 import type { QueueMode } from '../../actors/session/event.ts';
+import { classed } from '../protocol/data-class.ts';
 import { envelopes } from '../protocol/envelope.ts';
 import { sessionCommand } from './command.ts';
 import { messageFields } from './fields.ts';
@@ -23,7 +24,7 @@ export const prompt = sessionCommand({
   turn: true,
   fields: {
     ...envelopes.session,
-    respond: z.literal('accepted', { error: "Must be 'accepted' if provided" }).optional(),
+    respond: classed('operational', z.literal('accepted', { error: "Must be 'accepted' if provided" }).optional()),
     ...messageFields,
   },
   decide: (frame) => ({ do: 'turn', input: messageOf(frame) }),

@@ -10,6 +10,7 @@
  * A field of an entry that is missing here does not compile; inside of `content`, what is not named is content. State: none.
  */
 import type { Entry, EntryKind } from '../../actors/entry.ts';
+import type { SessionView } from '../../actors/message.ts';
 import type { DataClass } from '../protocol/data-class.ts';
 
 /** Of a value: its class, or that of each field (those that are not named are content), or that of each item of a list. */
@@ -33,6 +34,7 @@ const head = {
   at: 'operational',
   kind: 'identity',
   blanked: 'operational',
+  redacted: 'operational',
 } as const;
 
 const command = {
@@ -46,6 +48,7 @@ const command = {
   keyScope: 'identity',
   traceparent: 'operational',
   dependsOn: 'identity',
+  fingerprint: 'identity',
 } as const;
 
 const outcome = {
@@ -115,6 +118,33 @@ const outcomeContent = {
   events: [eventShape],
   facts: [factShape],
 } as const satisfies Shape;
+
+/** A session's fold, as snapshots keep it. */
+export const stateShape: { readonly [Field in keyof SessionView]-?: Shape } = {
+  id: 'identity',
+  epoch: 'identity',
+  incarnation: 'identity',
+  openedOffset: 'identity',
+  owner: 'identity',
+  engine: 'operational',
+  input: 'content',
+  cwd: 'content',
+  labels: 'content',
+  createdAt: 'operational',
+  lastActivityAt: 'operational',
+  name: 'content',
+  model: 'content',
+  thinkingLevel: 'operational',
+  version: 'operational',
+  seq: 'identity',
+  turns: 'operational',
+  messages: [message],
+  steers: 'content',
+  followUps: 'content',
+  resume: 'content',
+  turn: 'operational',
+  closed: 'operational',
+};
 
 const none = {} as const;
 

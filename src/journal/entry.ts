@@ -164,6 +164,8 @@ const SETTLED = {
     sessionVersion: true,
     dependsOn: true,
     seq: true,
+    redacted: true,
+    fingerprint: true,
   } satisfies Written<Omit<CommandSettled, keyof EntryRecord | 'blanked'>>,
   content: {
     command: true,
@@ -196,6 +198,8 @@ function settledMeta(entry: CommandSettled): string {
   if (entry.sessionVersion !== undefined) text += `,"sessionVersion":${entry.sessionVersion}`;
   if (entry.dependsOn !== undefined) text += `,"dependsOn":${JSON.stringify(entry.dependsOn)}`;
   if (entry.seq !== undefined) text += `,"seq":${entry.seq}`;
+  if (entry.redacted !== undefined) text += ',"redacted":true';
+  if (entry.fingerprint !== undefined) text += `,"fingerprint":${quote(entry.fingerprint)}`;
   return `${text}}`;
 }
 

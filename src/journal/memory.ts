@@ -181,7 +181,7 @@ class MemoryJournal implements Journal {
       const row: Row = {
         record,
         hash: chainHash(before?.hash ?? genesis(record.lane), record),
-        fingerprint: command === undefined ? undefined : fingerprint(command),
+        fingerprint: command === undefined ? undefined : (printIn(record.meta) ?? fingerprint(command)),
       };
       added.set(record.lane, row);
       next.push(row);
@@ -198,6 +198,11 @@ function recordsOf(entries: readonly Entry[]): EntryRecord[] | Error {
   } catch (error) {
     return error as Error;
   }
+}
+
+/** Of a command whose text lost something before it was stored. */
+function printIn(meta: string): string | undefined {
+  return (JSON.parse(meta) as { fingerprint?: string }).fingerprint;
 }
 
 function stored({ record, hash, fingerprint }: Row): StoredEntry {

@@ -5,18 +5,25 @@
  * A row whose content was blanked keeps the digest of what was there: the chain goes on over it. Pure.
  */
 import type { EntryKind } from '../../actors/entry.ts';
+import { REDACTED } from '../protocol/redaction-rules.ts';
 import { encodeParsed, parseContent } from './entry.ts';
 import { commandShape, entryClasses } from './entry-classes.ts';
 import type { Shape } from './entry-classes.ts';
-
-/** Stands where a text was that was removed. */
-export const REDACTED = '[redacted]';
 
 /** The stored form of what is left of `content`. Blanked twice it is the same. */
 export function residueOf(kind: EntryKind, content: string): string {
   const { command, rest } = parseContent(content);
   const left = residue(rest, entryClasses[kind].content) as Record<string, unknown>;
   return encodeParsed({ command: command === undefined ? undefined : residueOfCommand(command), rest: left });
+}
+
+/** The same of a content, or another value with a shape, that is not written down yet. */
+export function residueOfParts(kind: EntryKind | Shape, value: object): object {
+  const shape =
+    typeof kind === 'string' && kind in entryClasses ? entryClasses[kind as EntryKind].content : (kind as Shape);
+  const left = residue(value, shape) as Record<string, unknown>;
+  if ('command' in value && typeof value.command === 'string') left['command'] = residueOfCommand(value.command);
+  return left;
 }
 
 function residueOfCommand(command: string): string {

@@ -98,6 +98,7 @@ export class DirectoryReader implements EntryReader {
       const entry = decode(digest === '' ? record : { ...record, digest });
       if (print !== '') return { entry, hash, fingerprint: print };
       const named = entry.kind === 'command.accepted' || entry.kind === 'command.settled';
+      if (named && entry.fingerprint !== undefined) return { entry, hash, fingerprint: entry.fingerprint };
       return named ? new Received(entry, hash, commandText(content) ?? '') : { entry, hash };
     } catch (error) {
       throw new JournalDamage(offset, `does not read as a ${kind}: ${(error as Error).message}`);

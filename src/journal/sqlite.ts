@@ -220,6 +220,7 @@ function readable(record: EntryRecord): Entry {
 function fingerprinted(entry: Entry, hash: string): StoredEntry {
   const { content } = entry;
   if (!('command' in content)) return { entry, hash };
+  if ('fingerprint' in entry) return { entry, hash, fingerprint: entry.fingerprint };
   return {
     entry,
     hash,

@@ -5,6 +5,7 @@
  * (`dependsOn` needs an `id`) is checked by the intake. State: none.
  */
 import { z } from 'zod';
+import { classed } from './data-class.ts';
 import { field, textField } from './field.ts';
 
 const ID_CHARS_MAX = 256;
@@ -35,10 +36,11 @@ export function hasControlCharacters(text: string): boolean {
 
 /** A string with something in it, of at most 256 characters; `more` is asked last. */
 function identifier(error: string, tooLong = TOO_LONG, more?: (text: string) => string | undefined) {
-  return textField(error, ID_CHARS_MAX, (text) => {
+  const schema = textField(error, ID_CHARS_MAX, (text) => {
     if (!isNotBlank(text)) return error;
     return text.length > ID_CHARS_MAX ? tooLong : more?.(text);
   });
+  return classed('identity', schema);
 }
 
 const commandId = identifier(OPTIONAL_TEXT, TOO_LONG, (id) =>
@@ -93,23 +95,26 @@ function sessionIdProblem(id: string): string | undefined {
 
 /** In the order in which the base reports. */
 const common = {
-  id: z.optional(commandId),
-  idempotencyKey: z.optional(identifier(OPTIONAL_TEXT)),
-  dependsOn: z.optional(dependsOn),
+  id: classed('identity', z.optional(commandId)),
+  idempotencyKey: classed('identity', z.optional(identifier(OPTIONAL_TEXT))),
+  dependsOn: classed('identity', z.optional(dependsOn)),
 };
 
 /** What the envelope ends with. Only a turn can be answered before its end, so only `prompt` replaces `respond`. */
 const carried = {
-  respond: z.optional(field<never>({ not: {} }, () => 'Only supported for prompt')),
-  traceparent: z.optional(
-    textField('Must be a string if provided', ID_CHARS_MAX, (text) =>
-      text.length > ID_CHARS_MAX ? TOO_LONG : undefined,
+  respond: classed('operational', z.optional(field<never>({ not: {} }, () => 'Only supported for prompt'))),
+  traceparent: classed(
+    'operational',
+    z.optional(
+      textField('Must be a string if provided', ID_CHARS_MAX, (text) =>
+        text.length > ID_CHARS_MAX ? TOO_LONG : undefined,
+      ),
     ),
   ),
 };
 
-const versioned = { ...common, ifSessionVersion: z.optional(sessionVersion), ...carried };
-const unversioned = { ...common, ifSessionVersion: z.optional(noSessionVersion), ...carried };
+const versioned = { ...common, ifSessionVersion: classed('operational', z.optional(sessionVersion)), ...carried };
+const unversioned = { ...common, ifSessionVersion: classed('operational', z.optional(noSessionVersion)), ...carried };
 
 /** Envelopes by what a command is addressed to. */
 export const envelopes = {

@@ -24,6 +24,8 @@ export interface LoggerOptions {
   /** Text instead of JSON. */
   readonly pretty: boolean;
   readonly color: boolean;
+  /** What is taken away from a line before it is written. */
+  readonly redact?: ((line: string) => string) | undefined;
 }
 
 export function createLogger(output: Output, options: LoggerOptions): Logger {
@@ -37,7 +39,12 @@ export function createLogger(output: Output, options: LoggerOptions): Logger {
       // A journal's or an engine's error may stand under either name.
       serializers: { err: stdSerializers.err, error: stdSerializers.err },
     },
-    { write: (line: string) => output.write(prettify === undefined ? line : prettify(line)) },
+    {
+      write: (line: string) => {
+        const shown = options.redact?.(line) ?? line;
+        output.write(prettify === undefined ? shown : prettify(shown));
+      },
+    },
   );
 
   return {

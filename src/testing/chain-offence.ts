@@ -16,8 +16,9 @@ export function chainOffence(stored: readonly StoredEntry[]): string | undefined
     const record = { ...encode(entry), digest };
     if (hash !== chainHash(head.hash, record)) return `${where}: its hash does not follow from the one before`;
     const command = commandText(record.content);
+    const known = 'fingerprint' in entry ? entry.fingerprint : undefined;
     // Of what was blanked nobody can tell it any more.
-    const expected = command === undefined ? undefined : digest === undefined ? fingerprint(command) : print;
+    const expected = command === undefined ? undefined : digest === undefined ? (known ?? fingerprint(command)) : print;
     if (print !== expected) return `${where}: its fingerprint is not that of its command`;
     offset = entry.offset;
     heads.set(entry.lane, { laneSeq: entry.laneSeq, hash });

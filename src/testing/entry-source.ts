@@ -91,6 +91,8 @@ export const oneOfEach: { readonly [Kind in EntryKind]: Extract<EntryDraft, { ki
     timedOut: true,
     sessionVersion: 7,
     seq: 9,
+    redacted: true,
+    fingerprint: 'f'.repeat(64),
     content: {
       command: '{"type":"x"}',
       error: 'too late',

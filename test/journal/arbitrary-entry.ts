@@ -55,6 +55,8 @@ const fields: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   sessionVersion: count,
   dependsOn: fc.array(text, { maxLength: 3 }),
   seq: count,
+  redacted: fc.constant(true),
+  fingerprint: text,
   command,
   error: text,
   data: json,

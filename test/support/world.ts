@@ -16,7 +16,9 @@ import { createEchoEngine } from '../../src/engines/echo.ts';
 import { createScriptedEngine } from '../../src/engines/scripted.ts';
 import { fingerprint } from '../../src/journal/fingerprint.ts';
 import { createMemoryJournal, createMemoryStore } from '../../src/journal/memory.ts';
+import { createRedaction } from '../../src/journal/redaction.ts';
 import { frames } from '../../src/protocol/frames.ts';
+import type { RedactionRules } from '../../src/protocol/redaction-rules.ts';
 import { createSimulatedClock } from '../../src/testing/clock.ts';
 import { createHeldJournal } from '../../src/testing/held-journal.ts';
 
@@ -58,6 +60,7 @@ export interface WorldOptions {
   readonly store?: ReturnType<typeof createMemoryStore>;
   readonly clock?: ReturnType<typeof createSimulatedClock>;
   readonly restartTransports?: () => Promise<void>;
+  readonly redaction?: RedactionRules;
 }
 
 /** A client that remembers what it was sent. */
@@ -146,6 +149,7 @@ export function createWorld(options: WorldOptions = {}) {
       frames,
       intake: createIntake({ registry, frameBytesMax: 1_048_576 }),
       telemetry: { enabled: () => true, observe: (observation) => void observations.push(observation) },
+      redaction: options.redaction === undefined ? undefined : createRedaction(options.redaction),
       fingerprint,
       greeting: createGreeting({
         transports: ['test'],

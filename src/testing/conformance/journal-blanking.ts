@@ -18,6 +18,7 @@ const drafts: readonly EntryDraft[] = [
   { ...oneOfEach['command.started'], sessionId: 's', content: { turn: { message: SAID } } },
   {
     ...oneOfEach['command.settled'],
+    fingerprint: undefined as never,
     sessionId: 's',
     content: {
       command,
