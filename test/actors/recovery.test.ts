@@ -80,7 +80,11 @@ describe('a crash after any commit', () => {
         expect(one.recovery.requeued).toBe(other.recovery.requeued);
         for (const id of SESSIONS) {
           // A creation that is taken back draws its epoch anew.
-          const sessions = [one, other].map(({ world }) => ({ ...world.system.session(id)?.state, epoch: null, incarnation: null }));
+          const sessions = [one, other].map(({ world }) => ({
+            ...world.system.session(id)?.state,
+            epoch: null,
+            incarnation: null,
+          }));
           expect(sessions[0]).toEqual(sessions[1]);
         }
       }),
