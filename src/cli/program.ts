@@ -14,7 +14,7 @@ import { addTimeTravel, TIME_TRAVEL } from './time-travel.ts';
 type Found = Readonly<Record<string, string | boolean>>;
 
 /** Commands of later versions. */
-const PLANNED = 'export diagram inspect token'.split(' ');
+const PLANNED = 'diagram inspect token'.split(' ');
 
 /** Never rejects: what goes wrong is told and becomes the process's exit code. */
 export async function runProgram(argv: readonly string[]): Promise<void> {
@@ -129,7 +129,7 @@ function offline(found: Found) {
 /** Without this the default command would take a misspelt one for its own argument. */
 function checkCommand(name: string | undefined): void {
   if (name === undefined || name.startsWith('-')) return;
-  const known = ['serve', 'verify', 'history', 'replay', 'backup', 'restore', 'paths', 'config'];
+  const known = ['serve', 'verify', 'history', 'replay', 'export', 'backup', 'restore', 'paths', 'config'];
   if (known.includes(name)) return;
   if (PLANNED.includes(name)) throw misused(`"${name}" is planned and not part of this version yet`);
   throw misused(`there is no command "${name}"; the nearest one is "${nearest(name, known)}" (see troupe --help)`);

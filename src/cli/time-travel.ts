@@ -6,7 +6,7 @@ import { flagValues } from './options.ts';
 
 type Found = Readonly<Record<string, string | boolean | undefined>>;
 
-export const TIME_TRAVEL: ReadonlySet<string> = new Set(['history', 'replay']);
+export const TIME_TRAVEL: ReadonlySet<string> = new Set(['history', 'replay', 'export']);
 
 export function addTimeTravel(program: Command): void {
   program
@@ -53,6 +53,27 @@ export function addTimeTravel(program: Command): void {
         epoch: text(found, 'epoch'),
         commands: found['commands'] === true,
         json: found['json'] === true,
+      });
+    });
+  addExport(program);
+}
+
+function addExport(program: Command): void {
+  program
+    .command('export')
+    .description('write a window of the journal to a file of JSON lines, without what redaction takes away')
+    .requiredOption('--out <file>', 'where to; a file that is there stays as it is')
+    .option('--session <id>', 'of this session alone')
+    .option('--from <time>', 'recorded then or later: a date and time, or milliseconds since 1970')
+    .option('--to <time>', 'recorded then or before')
+    .action(async (found: Found) => {
+      const { exportBundle } = await import('./export.ts');
+      await exportBundle({
+        ...common(found),
+        out: text(found, 'out') ?? '',
+        session: text(found, 'session'),
+        from: timeOption('--from', text(found, 'from')),
+        to: timeOption('--to', text(found, 'to')),
       });
     });
 }

@@ -7,7 +7,7 @@
 import { statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Database, Statement } from 'better-sqlite3';
-import type { EntryKind, EntryReader, StoredEntry } from '../../actors/entry.ts';
+import type { Entry, EntryKind, EntryReader, StoredEntry } from '../../actors/entry.ts';
 import { JournalRefused } from '../../actors/ports.ts';
 import { JournalDamage } from './damage.ts';
 import { commandText, decode } from './entry.ts';
@@ -21,8 +21,11 @@ import type { StillJournal } from './sqlite-still.ts';
 
 const JOURNAL_FILE = 'journal.db';
 
-/** offset, lane_id, lane_seq, at, version, kind, meta, content, hash, fingerprint or '', digest or '' */
-type Row = [number, number, number, number, number, EntryKind, string, string, string, string, string];
+/** offset, lane_id, lane_seq, at, version, kind, meta, content, whether it was blanked */
+type Row = [number, number, number, number, number, EntryKind, string, string, 0 | 1];
+
+/** Hashes in hex; the fingerprint and the digest are '' where there is none. */
+type Hashes = [hash: string, fingerprint: string, digest: string];
 
 export class DirectoryReader implements EntryReader {
   /** The journal's file. */
@@ -31,6 +34,8 @@ export class DirectoryReader implements EntryReader {
   readonly #lanes: SqliteLanes;
   readonly #row: Statement<[number], Row>;
   readonly #rows: Statement<[number, number], Row>;
+  readonly #placed: Statement<[number, number, number], Row>;
+  readonly #hashes: Statement<[number], Hashes>;
   readonly #newest: number;
 
   /** @throws JournalRefused when there is no journal of troupe, or one that is damaged or newer than this code. */
@@ -48,11 +53,17 @@ export class DirectoryReader implements EntryReader {
     try {
       mustBeInForm(this.journal, database);
       this.#lanes = new SqliteLanes(database);
-      const columns = `"offset", lane_id, lane_seq, at, version, kind, meta, content, lower(hex(hash)),
-        lower(hex(fingerprint)), ${hasDigests(database) ? 'lower(hex(digest))' : "''"} FROM entries`;
-      this.#row = database.prepare<[number], Row>(`SELECT ${columns} WHERE "offset" = ?`).raw();
-      const rows = `SELECT ${columns} WHERE "offset" > ? ORDER BY "offset" LIMIT ?`;
+      const digest = hasDigests(database) ? 'e.digest' : 'NULL';
+      const select = `SELECT e."offset", e.lane_id, e.lane_seq, e.at, e.version, e.kind, e.meta, e.content, ${digest} IS NOT NULL`;
+      this.#row = database.prepare<[number], Row>(`${select} FROM entries e WHERE e."offset" = ?`).raw();
+      const rows = `${select} FROM entries e WHERE e."offset" > ? ORDER BY e."offset" LIMIT ?`;
       this.#rows = database.prepare<[number, number], Row>(rows).raw();
+      // CROSS keeps the order of the two: along the index, and each entry by its place.
+      const placed = `${select} FROM places p CROSS JOIN entries e ON e."offset" = p."offset"
+        WHERE p.lane_id = ? AND p."offset" > ? ORDER BY p."offset" LIMIT ?`;
+      this.#placed = database.prepare<[number, number, number], Row>(placed).raw();
+      const hashes = `SELECT lower(hex(e.hash)), lower(hex(e.fingerprint)), lower(hex(${digest})) FROM entries e WHERE e."offset" = ?`;
+      this.#hashes = database.prepare<[number], Hashes>(hashes).raw();
       this.#newest = database.prepare<[], number>('SELECT coalesce(max("offset"), 0) FROM entries').pluck().get() ?? 0;
     } catch (error) {
       this.#still.close();
@@ -70,11 +81,16 @@ export class DirectoryReader implements EntryReader {
       if (lane === undefined) return this.#rows.all(after, limit).flatMap((row) => this.#stored(row) ?? []);
       const id = this.#lanes.idOf(lane);
       if (id === undefined) return [];
-      return this.#lanes.offsets(id, after, limit).flatMap((offset) => {
+      const rows = this.#placed.all(id, after, limit);
+      // The newest ones may not be in the index yet.
+      const missing = limit - rows.length;
+      const offsets = missing === 0 ? [] : this.#lanes.offsets(id, rows.at(-1)?.[0] ?? after, missing);
+      for (const offset of offsets) {
         const row = this.#row.get(offset);
         if (row?.[1] !== id) throw new JournalDamage(offset, `is missing in ${lane}`);
-        return this.#stored(row) ?? [];
-      });
+        rows.push(row);
+      }
+      return rows.flatMap((row) => this.#stored(row, lane) ?? []);
     });
   }
 
@@ -89,17 +105,15 @@ export class DirectoryReader implements EntryReader {
     this.#still.close();
   }
 
-  #stored(row: Row): StoredEntry | undefined {
-    const [offset, laneId, laneSeq, at, version, kind, meta, content, hash, print, digest] = row;
+  #stored(row: Row, knownLane?: string): StoredEntry | undefined {
+    const [offset, laneId, laneSeq, at, version, kind, meta, content, blanked] = row;
     if (offset > this.#newest) return undefined;
-    const lane = this.#lanes.nameOf(laneId);
+    const lane = knownLane ?? this.#lanes.nameOf(laneId);
     const record: EntryRecord = { version, offset, lane, laneSeq, at, kind, meta, content };
     try {
-      const entry = decode(digest === '' ? record : { ...record, digest });
-      if (print !== '') return { entry, hash, fingerprint: print };
-      const named = entry.kind === 'command.accepted' || entry.kind === 'command.settled';
-      if (named && entry.fingerprint !== undefined) return { entry, hash, fingerprint: entry.fingerprint };
-      return named ? new Received(entry, hash, commandText(content) ?? '') : { entry, hash };
+      // Which digest it is, is nothing that an entry shows.
+      const entry = decode(blanked === 1 ? { ...record, digest: '' } : record);
+      return new LookedAt(entry, content, () => this.#hashes.get(offset)!);
     } catch (error) {
       throw new JournalDamage(offset, `does not read as a ${kind}: ${(error as Error).message}`);
     }
@@ -114,20 +128,32 @@ export class DirectoryReader implements EntryReader {
   }
 }
 
-/** An entry with a command as it was received. Its fingerprint costs more than all the rest, and hardly anyone asks for it. */
-class Received implements StoredEntry {
-  readonly entry: StoredEntry['entry'];
-  readonly hash: string;
-  readonly #command: string;
+/** Hashes cost more to read than all the rest, and hardly anyone asks for them. */
+class LookedAt implements StoredEntry {
+  readonly entry: Entry;
+  readonly #content: string;
+  readonly #hashes: () => Hashes;
 
-  constructor(entry: StoredEntry['entry'], hash: string, command: string) {
+  constructor(entry: Entry, content: string, hashes: () => Hashes) {
     this.entry = entry;
-    this.hash = hash;
-    this.#command = command;
+    this.#content = content;
+    this.#hashes = hashes;
+  }
+
+  get hash(): string {
+    return this.#hashes()[0];
   }
 
   get fingerprint(): string {
-    return fingerprint(this.#command);
+    if ('fingerprint' in this.entry && this.entry.fingerprint !== undefined) return this.entry.fingerprint;
+    const stored = this.#hashes()[1];
+    if (stored !== '') return stored;
+    const command = commandText(this.#content);
+    return command === undefined ? '' : fingerprint(command);
+  }
+
+  get digest(): string {
+    return this.#hashes()[2];
   }
 }
 

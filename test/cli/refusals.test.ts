@@ -21,7 +21,7 @@ describe('a command line that means nothing is refused in one line, and nothing 
     ['--port', "troupe: option '--port <port>' argument missing (see troupe --help)"],
     ['sreve', 'troupe: there is no command "sreve"; the nearest one is "serve" (see troupe --help)'],
     ['serve now', "troupe: too many arguments for 'serve'. Expected 0 arguments but got 1: now. (see troupe --help)"],
-    ['export --data-dir x', 'troupe: "export" is planned and not part of this version yet'],
+    ['diagram --data-dir x', 'troupe: "diagram" is planned and not part of this version yet'],
     ['verify now', "troupe: too many arguments for 'verify'. Expected 0 arguments but got 1: now. (see troupe --help)"],
     ['--auth-token-file x', 'troupe: --auth-token-file: authentication is not part of this version yet'],
     ['config', 'troupe: "config" needs --print-default'],

@@ -234,3 +234,62 @@ describe('troupe history', () => {
     expect([code, stdout, stderr]).toEqual([2, '', `troupe: ${line}\n`]);
   });
 });
+
+describe('troupe export', () => {
+  const read = (name: string): Record<string, unknown>[] =>
+    readFileSync(place.path(name), 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+
+  it('writes every entry of a window in order, whole', async () => {
+    const { recordedAt } = take('killed');
+    const entries = await entriesIn(place.path('data'));
+    const before = contents();
+    const { code, stdout, stderr } = await run('export', '--out', 'all.jsonl');
+    expect([code, stderr]).toEqual([0, '']);
+    expect(stdout).toMatch(/all\.jsonl: 44 entries\n$/);
+    expect(read('all.jsonl').map(({ hash: _hash, ...entry }) => entry)).toEqual(entries);
+    await run('export', '--out', 'one.jsonl', '--session', 't');
+    const about = entries.filter(
+      (entry) => entry.lane === 'session:t' || ('sessionId' in entry && entry.sessionId === 't'),
+    );
+    expect(read('one.jsonl').map(({ offset }) => offset)).toEqual(about.map(({ offset }) => offset));
+    await run('export', '--out', 'late.jsonl', '--from', String(entries[20]!.at), '--to', String(recordedAt));
+    expect(read('late.jsonl').map(({ offset }) => offset)).toEqual(
+      entries.filter(({ at }) => at >= entries[20]!.at).map(({ offset }) => offset),
+    );
+    expect(contents()).toEqual(before);
+  });
+
+  it('leaves out what the rules of redaction name, whatever the rules were when it was stored', async () => {
+    take('conversation');
+    const config = place.path('troupe.json');
+    writeFileSync(config, JSON.stringify({ redaction: { keys: ['labels'], patterns: ['Wörter'] } }));
+    expect((await run('export', '--out', 'clean.jsonl', '--config', config)).code).toBe(0);
+    const bytes = readFileSync(place.path('clean.jsonl'), 'utf8');
+    expect(bytes).not.toMatch(/Wörter|blue/);
+    expect(bytes).toContain('größe');
+    expect(readFileSync(place.path('data/journal.db'), 'utf8')).toMatch(/Wörter/);
+  });
+
+  it.each<[string[], number, RegExp]>([
+    [['--out', 'there'], 2, /^troupe: \S+there is there already: name another file with --out\n$/],
+    [
+      ['--out', 'no/such/folder'],
+      1,
+      /^troupe: \S+folder cannot be written \(ENOENT\): name another file with --out\n$/,
+    ],
+    [['--out', 'x', '--session', 'nobody'], 1, /^troupe: nothing in \S+journal\.db is in that window\n$/],
+    [[], 2, /^troupe: required option '--out <file>' not specified/],
+  ])('refuses %j, and leaves nothing behind', async (options, exitCode, line) => {
+    take('conversation');
+    writeFileSync(place.path('there'), 'mine');
+    const before = place.files;
+    const { code, stderr } = await run('export', ...options);
+    expect(code).toBe(exitCode);
+    expect(stderr).toMatch(line);
+    expect(place.files).toEqual(before);
+    expect(readFileSync(place.path('there'), 'utf8')).toBe('mine');
+  });
+});
