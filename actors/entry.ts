@@ -176,6 +176,18 @@ export interface SessionRestored extends EntryHead {
   readonly content: Record<string, never>;
 }
 
+/** A task of housekeeping ran: what the schedule counts from, over restarts. */
+export interface HousekeepingFinished extends EntryHead {
+  readonly kind: 'housekeeping.finished';
+  readonly task: 'backup';
+  readonly trigger: 'schedule' | 'command';
+  readonly ok: boolean;
+  readonly startedAt: number;
+  readonly tookMs: number;
+  /** `result`: what the task says of itself. `error`: why it failed, for people. */
+  readonly content: { readonly result?: Json; readonly error?: string };
+}
+
 /** A fact of the journal. */
 export type Entry =
   | CommandAccepted
@@ -188,7 +200,8 @@ export type Entry =
   | ServerRecovered
   | ServerStopped
   | JournalRestored
-  | SessionRestored;
+  | SessionRestored
+  | HousekeepingFinished;
 
 /** What a fact is about; past tense. */
 export type EntryKind = Entry['kind'];

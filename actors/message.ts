@@ -192,9 +192,26 @@ export interface ServerView {
   readonly live: LiveCounts;
   readonly activity: ActivityCounts;
   readonly journal: JournalCounts;
+  /** The last runs, newest last. */
+  readonly housekeeping: readonly HousekeepingRun[];
+  /** Makes a backup now, or waits for the one that is being made. Never rejects. */
+  backUp(): Promise<Outcome>;
   /** Reasons why the server is not healthy; empty when it is. */
   readonly issues: readonly string[];
   engineCapabilities(kind: string): readonly string[];
+}
+
+export type HousekeepingTask = 'backup';
+
+/** How a task of housekeeping ended; `result` says of a success what was done, `error` of a failure why, for people. */
+export interface HousekeepingRun {
+  readonly task: HousekeepingTask;
+  readonly trigger: 'schedule' | 'command';
+  readonly ok: boolean;
+  readonly startedAt: number;
+  readonly tookMs: number;
+  readonly result?: Json;
+  readonly error?: string;
 }
 
 /** `offset`: the journal entry that can't be folded, or the newest one when the session failed once too often. */

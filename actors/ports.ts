@@ -133,6 +133,11 @@ export interface Journal extends JournalReader {
   head(lane: string): Promise<number>;
   /** Removes what people and engines said from committed entries. Rejected, it may have done a part, and may be repeated. */
   blank(range: BlankRange): Promise<Blanked>;
+  /**
+   * Copies what is committed to a place of the journal's own, beside appends and questions, and verifies the copy before older ones
+   * go. @throws BackupFailed, and JournalRefused when there is nothing that can be copied.
+   */
+  backup(at: number): Promise<JournalBackup>;
   /** Waits for appended batches, then releases the data. Idempotent. */
   close(): Promise<void>;
 }

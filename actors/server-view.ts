@@ -4,6 +4,7 @@ import type { LiveCounts, QuarantinedSession, RecoverySummary, ServerView } from
 import type { Clock, Engine, Redaction } from './ports.ts';
 import type { Counters } from './counters.ts';
 import type { SessionView } from './session/session-state.ts';
+import type { Upkeep } from './upkeep.ts';
 import { NotFolded } from './session/head.ts';
 import { pictureAt, pictureOf } from './session/lane-fold.ts';
 
@@ -18,10 +19,12 @@ export interface ServerViewSources {
   readonly recovery: () => RecoverySummary | undefined;
   readonly issues: () => readonly string[];
   readonly mailboxDepthMax: number;
+  readonly upkeep: () => Upkeep;
 }
 
 export function createServerView(sources: ServerViewSources): ServerView {
-  const { clock, serverVersion, engines, counters, core, live, recovery, issues, mailboxDepthMax, redaction } = sources;
+  const { clock, serverVersion, engines, counters, core, live, recovery, issues, mailboxDepthMax, redaction, upkeep } =
+    sources;
   const router = () => {
     const found = core().router;
     if (found.phase === 'blind') throw new NotFolded('The journal can not be read; nothing is known of sessions now');
@@ -61,6 +64,10 @@ export function createServerView(sources: ServerViewSources): ServerView {
       const writable = core().router.phase === 'open' || core().router.phase === 'draining';
       return { offset, entries, batches, durable: releases.durable, writable };
     },
+    get housekeeping() {
+      return upkeep().runs;
+    },
+    backUp: () => upkeep().backUp(),
     get issues() {
       return issues();
     },

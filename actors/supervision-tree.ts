@@ -83,6 +83,15 @@ export const supervisionTree = {
         },
       ],
     },
+    {
+      id: 'upkeep',
+      machine: 'supervision',
+      restart: 'permanent',
+      state: 'volatile',
+      // What looks after the journal is not worth a restart of the server.
+      supervises: { strategy: 'oneForOne', restartsMax: 3, periodMs: 3_600_000 },
+      children: [{ id: 'housekeeping', machine: 'housekeeping', restart: 'permanent', state: 'volatile' }],
+    },
   ],
 } as const satisfies ChildSpec;
 

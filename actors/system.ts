@@ -33,6 +33,8 @@ import { Subscriptions } from './subscriptions.ts';
 import { supervisionTree } from './supervision-tree.ts';
 import { Supervisor } from './supervisor.ts';
 import type { SystemPorts } from './system-ports.ts';
+import { Upkeep } from './upkeep.ts';
+import type { UpkeepOptions } from './upkeep.ts';
 
 export type { SystemPorts };
 
@@ -42,6 +44,8 @@ export interface SystemOptions {
   /** The engine of a session that names none. */
   readonly defaultEngine: string;
   readonly limits: Limits;
+  /** Absent: nothing is done by schedule. */
+  readonly upkeep?: UpkeepOptions;
   /** Called once when restarting does not help: the process has to end; nothing unacknowledged was shown. */
   readonly onFatal: (error: Error) => void;
   /** Starts again what listens, if it does not, after `transportsFailed`; the connections that are left stay. */
@@ -85,6 +89,7 @@ class RunningSystem implements System, CoreOwner {
   readonly #sessions: Supervisor;
   readonly #connections: ConnectionTable;
   readonly #rebuild: Rebuild;
+  readonly #upkeep: Upkeep;
   /** Sessions in which a defect showed, until their supervisor has decided. */
   readonly #crashed = new Map<string, { readonly mailbox: Mailbox; readonly error: string }>();
   #recovery: RecoverySummary | undefined;
@@ -110,8 +115,9 @@ class RunningSystem implements System, CoreOwner {
       core: () => this.#rebuild.core,
       live: () => this.live,
       recovery: () => this.#recovery,
-      issues: () => this.#rebuild.issues,
+      issues: () => [...this.#rebuild.issues, ...this.#upkeep.issues],
       mailboxDepthMax: limits.mailboxDepthMax,
+      upkeep: () => this.#upkeep,
     });
     const subscriptions = new Subscriptions(ports, limits.outgoingBytesMax);
     const onCommandStep = undefined;
@@ -135,6 +141,8 @@ class RunningSystem implements System, CoreOwner {
       restartChild: (child) => this.#restartSession(child),
       escalate: () => this.#failed({ child: 'sessions', error: 'too many sessions failed' }),
     });
+    const noSchedule = { backupIntervalMs: null };
+    this.#upkeep = new Upkeep(this.#shared, options.upkeep ?? noSchedule, () => this.#rebuild.core);
   }
 
   get live(): LiveCounts {
@@ -292,6 +300,7 @@ class RunningSystem implements System, CoreOwner {
     this.#recovery = recovery;
     this.#journal.send({ type: 'journal.opened' });
     this.#tell({ type: 'recovery.completed' });
+    this.#upkeep.start();
     this.#rebuild.goLive(recovery.boot);
   }
 
@@ -299,6 +308,7 @@ class RunningSystem implements System, CoreOwner {
   #giveUp(child: string): void {
     this.#fatal = new Error(`${child} failed too often: ${this.#rebuild.issues.join('; ')}`);
     this.#tell({ type: 'restarts.exhausted' });
+    this.#upkeep.stop();
     this.#options.onFatal(this.#fatal);
   }
 
@@ -347,6 +357,7 @@ class RunningSystem implements System, CoreOwner {
     const { clock, frames, limits } = this.#shared;
     const { drainMs } = limits;
     this.#root.stop();
+    this.#upkeep.stop();
     this.#connections.tell(frames.notice('server_shutdown', { reason: 'graceful_shutdown', timeoutMs: drainMs }));
     const { router, runtime } = this.#rebuild.core;
     const timer = runtime.wheel.arm(clock.now() + drainMs, () => this.#tell({ type: 'drain.expired' }));

@@ -3,6 +3,7 @@ export { commandMachine } from './command.ts';
 export { connectionMachine } from './connection.ts';
 export { journalMachine } from './journal.ts';
 export { heartbeatMachine } from './heartbeat.ts';
+export { housekeepingMachine } from './housekeeping.ts';
 export { laneMachine } from './lane.ts';
 export { recoveryMachine } from './recovery.ts';
 export { serverMachine } from './server.ts';

@@ -134,6 +134,15 @@ const schema = z.strictObject({
     patterns: texts.default([]),
   }),
 
+  backup: section({
+    /** From the end of one that succeeded to the next one; 0 makes them by command alone. */
+    intervalMs: whole(0, WAIT_MS_MAX).default(0),
+    /** Older ones go when a newer one is verified. */
+    keep: whole(1, 10_000).default(7),
+    /** null is the folder `backups` in the data directory. A disk of its own outlives that one. */
+    dir: place.default(null),
+  }),
+
   /** Rate limiting is not part of this version. The key is there so that a file can say so. */
   rateLimit: section({
     enabled: z
@@ -161,6 +170,9 @@ function contradictions(config: Config): { path: string; problem: string }[] {
       path: 'limits.outgoingBytesCloseMax',
       problem: `must be larger than limits.outgoingBytesMax (${limits.outgoingBytesMax})`,
     });
+  }
+  if (journal.kind === 'memory' && config.backup.intervalMs !== 0) {
+    found.push({ path: 'backup.intervalMs', problem: 'has nothing to copy with journal.kind memory: leave it 0' });
   }
   if (journal.kind === 'memory' && !journal.acceptVolatile) {
     found.push({

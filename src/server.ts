@@ -131,6 +131,7 @@ export function createServer(config: Config, parts: ServerParts = {}): Server {
       serverVersion: packageVersion,
       defaultEngine: config.engine,
       limits: limitsOf(config),
+      upkeep: { backupIntervalMs: config.backup.intervalMs || null },
       onFatal(error) {
         failed = true;
         (parts.onFatal ?? rethrow)(error);
@@ -220,8 +221,11 @@ export function createServer(config: Config, parts: ServerParts = {}): Server {
   };
 }
 
-function createJournal({ journal, dataDir }: Config): Journal {
-  return journal.kind === 'memory' ? createMemoryJournal() : createSqliteJournal({ dataDir });
+function createJournal({ backup, idempotency, journal, dataDir }: Config): Journal {
+  if (journal.kind === 'memory') return createMemoryJournal();
+  const { dir, keep } = backup;
+  const backups = { keep, idsMax: idempotency.entriesMax, ...(dir !== null && { dir }) };
+  return createSqliteJournal({ dataDir, backups });
 }
 
 function createEngines({ allowCrash, dataDir, pi }: Config): Engine[] {

@@ -91,7 +91,12 @@ describe('the environment', () => {
       [...knownKeys].map(([path, value]) => [environmentName(path), String(value ?? 'x')]),
     );
     const config = load({ environment });
-    expect(config).toEqual({ ...defaultConfig, dataDir: resolve('.troupe'), pi: { modulePath: 'x', agentDir: 'x' } });
+    expect(config).toEqual({
+      ...defaultConfig,
+      dataDir: resolve('.troupe'),
+      backup: { ...defaultConfig.backup, dir: 'x' },
+      pi: { modulePath: 'x', agentDir: 'x' },
+    });
     expect(environmentName('limits.sessionsMax')).toBe('TROUPE_LIMITS_SESSIONS_MAX');
     expect(environmentName('dataDir')).toBe('TROUPE_DATA_DIR');
   });

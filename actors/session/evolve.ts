@@ -37,6 +37,7 @@ export function evolve(state: SessionState | undefined, entry: Entry): SessionSt
     case 'server.recovered':
     case 'server.stopped':
     case 'journal.restored':
+    case 'housekeeping.finished':
       return state;
     default:
       return entry satisfies never;

@@ -1,6 +1,7 @@
 /**
  * The commands of this server. A new one is an entry here and a value beside its relatives; nothing else changes.
  */
+import { backup } from './backup.ts';
 import { attachSession, detachSession, switchSession } from './attach.ts';
 import type { Command } from './command.ts';
 import { getCommandHistory } from './history.ts';
@@ -29,6 +30,7 @@ export const catalog: readonly Command[] = [
   getMetrics,
   getCommandHistory,
   verifyJournal,
+  backup,
   ping,
   prompt,
   steer,

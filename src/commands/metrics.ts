@@ -4,7 +4,7 @@
  * The base protocol's names stand where this server has the thing that they name; `live`, `commands` and `journal` are ours.
  * Everything is counted from the start of the process, but for what is in memory now.
  */
-import type { ActivityCounts, ServerView } from '../../actors/message.ts';
+import type { ActivityCounts, HousekeepingRun, ServerView } from '../../actors/message.ts';
 import { envelopes } from '../protocol/envelope.ts';
 import type { ErrorCode } from '../protocol/errors.ts';
 import { answer, serverCommand } from './command.ts';
@@ -69,7 +69,12 @@ function metrics(server: ServerView): JsonObject {
       restarts: activity.restarts,
     },
     journal: { ...journal },
+    housekeeping: server.housekeeping.map(runText),
   };
+}
+
+function runText({ startedAt, ...run }: HousekeepingRun): JsonObject {
+  return { ...run, startedAt: timeText(startedAt) };
 }
 
 /** A limit may be found before admission or at the head of a lane. */

@@ -198,5 +198,16 @@ export const entryClasses: EntryClasses = {
   },
   'server.stopped': { meta: { ...head, boot: 'identity' }, content: none },
   'journal.restored': { meta: { ...head, sessions: 'operational' }, content: { backup: 'operational' } },
+  'housekeeping.finished': {
+    meta: {
+      ...head,
+      task: 'operational',
+      trigger: 'operational',
+      ok: 'operational',
+      startedAt: 'operational',
+      tookMs: 'operational',
+    },
+    content: { result: 'operational', error: 'operational' },
+  },
   'session.restored': { meta: { ...head, sessionId: 'identity', epoch: 'identity' }, content: none },
 };

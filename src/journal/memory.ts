@@ -6,8 +6,8 @@
  * is a second server on the same data. State: volatile.
  */
 import type { Entry, JournalReport } from '../../actors/entry.ts';
-import { JournalRefused } from '../../actors/ports.ts';
-import type { Blanked, BlankRange, Journal, JournalHead, StoredEntry } from '../../actors/ports.ts';
+import { BackupFailed, JournalRefused } from '../../actors/ports.ts';
+import type { Blanked, BlankRange, Journal, JournalBackup, JournalHead, StoredEntry } from '../../actors/ports.ts';
 import { blankRecord } from './blanking.ts';
 import { chainHash, genesis } from './chain.ts';
 import { commandText, decode, encode } from './entry.ts';
@@ -131,6 +131,10 @@ class MemoryJournal implements Journal {
   async verify(last: number): Promise<JournalReport> {
     this.#mustBeOpen();
     return verifyPages(async (after, limit) => this.#store.rows.slice(after, after + limit), last);
+  }
+
+  async backup(): Promise<JournalBackup> {
+    throw new BackupFailed('a journal in memory has no backups');
   }
 
   async close(): Promise<void> {

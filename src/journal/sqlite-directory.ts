@@ -109,7 +109,7 @@ function lock(lockPath: string, dir: string): () => void {
  * Makes a directory and its missing parents. One that a crash of the machine takes back would take the journal with it: its
  * entry in the parent is synced as well. Node's own recursive mkdir never returns where a directory can't be made (/proc).
  */
-function makeDirectory(dir: string): void {
+export function makeDirectory(dir: string): void {
   const found = statSync(dir, { throwIfNoEntry: false });
   if (found?.isDirectory()) return;
   if (found !== undefined) throw new JournalRefused(refusals.noDirectory(dir));

@@ -75,6 +75,7 @@ const KIND_NUMBER: Readonly<Record<EntryKind, number>> = {
   'server.stopped': 8,
   'journal.restored': 9,
   'session.restored': 10,
+  'housekeeping.finished': 11,
 };
 const KINDS = Object.keys(KIND_NUMBER) as readonly EntryKind[];
 

@@ -7,11 +7,12 @@
 import { join, resolve } from 'node:path';
 import type { Entry, JournalReport } from '../../actors/entry.ts';
 import { JournalRefused } from '../../actors/ports.ts';
-import type { Blanked, BlankRange, Journal, JournalHead, StoredEntry } from '../../actors/ports.ts';
+import type { Blanked, BlankRange, Journal, JournalBackup, JournalHead, StoredEntry } from '../../actors/ports.ts';
 import { JournalDamage } from './damage.ts';
 import { decode } from './entry.ts';
 import type { EntryRecord } from './entry.ts';
 import { fingerprint } from './fingerprint.ts';
+import { Backups } from './sqlite-backups.ts';
 import { claimDirectory } from './sqlite-directory.ts';
 import type { DirectoryClaim } from './sqlite-directory.ts';
 import { refusalOf, refusals } from './sqlite-refusal.ts';
@@ -25,11 +26,20 @@ import type { StoredRecord } from './verify.ts';
 export interface SqliteJournalOptions {
   /** Made if it is missing. */
   readonly dataDir: string;
+  readonly backups?: {
+    /** `DATA_DIR/backups` unless told otherwise. */
+    readonly dir?: string;
+    readonly keep: number;
+    /** So many ids are remembered while a copy is verified. */
+    readonly idsMax: number;
+  };
 }
+
+const BACKUPS = { keep: 7, idsMax: 1_000_000 };
 
 /** Makes the journal of a data directory; `open` makes the directory if it is missing. */
 export function createSqliteJournal(options: SqliteJournalOptions): Journal {
-  return new SqliteJournal(resolve(options.dataDir));
+  return new SqliteJournal(resolve(options.dataDir), { ...BACKUPS, ...options.backups });
 }
 
 class SqliteJournal implements Journal {
@@ -42,8 +52,12 @@ class SqliteJournal implements Journal {
   /** The next page of who reads all: the thread reads it while the event loop is busy with the one before. */
   #ahead: { readonly range: ScanRange; readonly page: Promise<PackedPage> } | undefined;
 
-  constructor(dataDir: string) {
+  readonly #backups = new Backups();
+  readonly #backupOptions: NonNullable<SqliteJournalOptions['backups']>;
+
+  constructor(dataDir: string, backups: NonNullable<SqliteJournalOptions['backups']>) {
     this.#dataDir = dataDir;
+    this.#backupOptions = backups;
     this.location = join(dataDir, 'journal.db');
   }
 
@@ -116,7 +130,15 @@ class SqliteJournal implements Journal {
     return verifyPages(read, last);
   }
 
+  async backup(at: number): Promise<JournalBackup> {
+    this.#open();
+    const { dir = join(this.#dataDir, 'backups'), keep, idsMax } = this.#backupOptions;
+    return this.#backups.make({ dataDir: this.#dataDir, dir: resolve(dir), keep, idsMax, at });
+  }
+
   async close(): Promise<void> {
+    // First of all: as long as it reads, the log can't be taken over into the file.
+    if (this.#backups.busy) await this.#backups.stop();
     if (this.#reopening !== undefined) await this.#reopening.catch(() => undefined);
     const thread = this.#thread;
     this.#ahead = undefined;

@@ -93,6 +93,7 @@ export class EntryAudit {
       case 'turn.released':
       case 'server.stopped':
       case 'journal.restored':
+      case 'housekeeping.finished':
         break;
       case 'session.restored':
         this.#must(this.#sessions.has(entry.lane), entry, 'begins an epoch of a session that is not there');

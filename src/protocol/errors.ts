@@ -202,6 +202,12 @@ export const errors = {
     action: 'Follow the text, or choose another engine.',
     retry: 'new id',
   },
+  BACKUP_FAILED: {
+    meaning:
+      'The journal could not be copied, or the copy was not what it should be; earlier backups are as they were.',
+    action: 'Do what the text says; then try again.',
+    retry: 'new id',
+  },
   INTERNAL_ERROR: {
     meaning: 'A defect of the server; only this command was ended by it.',
     action: 'Report it; then decide whether to try again.',

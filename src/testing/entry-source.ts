@@ -130,5 +130,14 @@ export const oneOfEach: { readonly [Kind in EntryKind]: Extract<EntryDraft, { ki
   'server.recovered': { kind: 'server.recovered', boot: 1, classified: 2, requeued: 3, content: {} },
   'server.stopped': { kind: 'server.stopped', boot: 1, content: {} },
   'journal.restored': { kind: 'journal.restored', sessions: 1, content: { backup: 'troupe "1".db' } },
+  'housekeeping.finished': {
+    kind: 'housekeeping.finished',
+    task: 'backup',
+    trigger: 'command',
+    ok: false,
+    startedAt: 1_770_000_000_000,
+    tookMs: 12,
+    content: { error: 'no room' },
+  },
   'session.restored': { kind: 'session.restored', sessionId: 's1', epoch: 'epoch-2', content: {} },
 };

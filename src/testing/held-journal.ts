@@ -178,6 +178,7 @@ export function createHeldJournal(journal: Journal): HeldJournal {
     head: async (lane) => (await alive()).head(lane),
     read: async (at) => (await alive()).read(at),
     blank: async (range) => (await alive()).blank(range),
+    backup: async (at) => (await alive()).backup(at),
     verify: async (last) => (await alive()).verify(last),
     close: async () => {
       release();

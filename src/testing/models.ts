@@ -5,6 +5,7 @@ import {
   commandMachine,
   connectionMachine,
   heartbeatMachine,
+  housekeepingMachine,
   journalMachine,
   laneMachine,
   recoveryMachine,
@@ -48,6 +49,13 @@ const heartbeat = modelOf(heartbeatMachine, {
   inputs: [{ heartbeatIntervalMs: 30_000, heartbeatTimeoutMs: 10_000 }],
   events: [{ type: 'pong.received' }, { type: 'progress.read', progress: 0 }, { type: 'progress.read', progress: 1 }],
   project: ({ progress }) => ({ progress }),
+});
+
+/** Two failures: the back-off grows and decides nothing else. */
+const housekeeping = modelOf(housekeepingMachine, {
+  inputs: [{ backOffMs: 60_000, backOffMaxMs: 3_600_000 }],
+  events: [{ type: 'backup.due' }, { type: 'backup.asked' }, { type: 'task.succeeded' }, { type: 'task.failed' }],
+  project: () => ({}),
 });
 
 const journal = modelOf(journalMachine, {
@@ -146,6 +154,7 @@ export const models: Readonly<Record<string, MachineModel>> = {
   command,
   connection,
   heartbeat,
+  housekeeping,
   journal,
   lane,
   recovery,

@@ -51,6 +51,8 @@ describe('the supervision tree', () => {
       '      lane (temporary)',
       '      turn (temporary)',
       '      command (temporary)',
+      '  upkeep (permanent, oneForOne)',
+      '    housekeeping (permanent)',
     ]);
   });
 

@@ -288,6 +288,7 @@ async function longJournal(): Promise<Asked & { readonly scans: () => number; re
     verify: (last: number) => inside.verify(last),
     close: () => inside.close(),
     blank: (range: Parameters<typeof inside.blank>[0]) => inside.blank(range),
+    backup: (at: number) => inside.backup(at),
     scan: async (range: Parameters<typeof inside.scan>[0]) => {
       const page = await inside.scan(range);
       read += page.length;

@@ -38,6 +38,7 @@ describe('contracts', () => {
       'get_metrics server read observe short',
       'get_command_history server read observe short',
       'verify_journal server read operate long',
+      'backup server control operate long journalled',
       'ping server read observe short',
       'prompt session work drive long journalled turn',
       'steer session control drive short journalled',

@@ -80,6 +80,8 @@ export function serverView(differences: ServerDifferences = {}): ServerView {
     runningTurn: () => turn,
     recovery: differences.recovery ?? recovery,
     issues,
+    housekeeping: [],
+    backUp: async () => ({ success: true }),
     live: {
       sessions: sessions.length,
       mailboxes: sessions.length,

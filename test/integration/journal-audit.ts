@@ -155,6 +155,7 @@ class Auditor {
       case 'server.stopped':
       case 'journal.restored':
       case 'session.restored':
+      case 'housekeeping.finished':
         break;
       default:
         entry satisfies never;

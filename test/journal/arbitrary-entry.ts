@@ -89,6 +89,7 @@ const OTHER_KINDS: readonly EntryKind[] = [
   'server.stopped',
   'journal.restored',
   'session.restored',
+  'housekeeping.finished',
 ];
 
 /** These are written as they are: which fields they have makes no difference. */

@@ -73,6 +73,7 @@ describe('@xstate/test 1.0.0-beta.5', () => {
     expect(suitable.length).toBeGreaterThan(0);
     expect(Object.values(models).filter((model) => !waitsForNothing(model))).toEqual([
       models['heartbeat'],
+      models['housekeeping'],
       models['supervision'],
     ]);
   });

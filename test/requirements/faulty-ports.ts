@@ -48,6 +48,7 @@ export function createFaultyJournal(journal: Journal): FaultyJournal {
     verify: (last) => guarded('verify', () => journal.verify(last)),
     head: (lane) => guarded('head', () => journal.head(lane)),
     blank: (range) => guarded('blank', () => journal.blank(range)),
+    backup: (at) => guarded('backup', () => journal.backup(at)),
     close: () => guarded('close', () => journal.close()),
     fail: (method, error) => void faults.set(method, error),
     mend: () => faults.clear(),

@@ -132,6 +132,16 @@ const journalRows: Record<JournalMethod, Row> = {
     does: 'is JOURNAL_UNAVAILABLE for who asked, and for nobody else',
     check: (scene) => expectReadFails(scene, 'scan', { type: 'get_command_history' }),
   },
+  backup: {
+    does: 'is BACKUP_FAILED and a reason of health, and changes nothing for others',
+    async check({ journal, ask, health, metrics }) {
+      journal.fail('backup', FAULT);
+      expect(await ask({ type: 'backup' })).toMatchObject({ errorCode: 'BACKUP_FAILED', error: FAULT.message });
+      expect(await health()).toMatchObject({ healthy: false, issues: [`The last backup failed: ${FAULT.message}`] });
+      expect((await metrics()).journal.writable).toBe(true);
+      expect(await ask({ type: 'set_session_name', sessionId: 's', name: 'goes on' })).toMatchObject({ success: true });
+    },
+  },
   blank: {
     does: 'is asked for by no client, so nobody is told',
     exempt: 'no command of this version blanks',

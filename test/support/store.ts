@@ -42,6 +42,7 @@ export function createWatchedJournal(store: MemoryStore): Journal & { readonly c
     head: (lane) => journal.head(lane),
     read: (offset) => journal.read(offset),
     blank: (range) => journal.blank(range),
+    backup: (at) => journal.backup(at),
     verify: (last) => journal.verify(last),
     close: () => journal.close(),
   };

@@ -4,6 +4,7 @@
  */
 import { createSystem } from '../../actors/system.ts';
 import type { System } from '../../actors/system.ts';
+import type { UpkeepOptions } from '../../actors/upkeep.ts';
 import type { Limits } from '../../actors/limits.ts';
 import type { Principal } from '../../actors/message.ts';
 import type { Engine, Journal, Outlet, Peer } from '../../actors/ports.ts';
@@ -61,6 +62,7 @@ export interface WorldOptions {
   readonly clock?: ReturnType<typeof createSimulatedClock>;
   readonly restartTransports?: () => Promise<void>;
   readonly redaction?: RedactionRules;
+  readonly upkeep?: UpkeepOptions;
 }
 
 /** A client that remembers what it was sent. */
@@ -164,6 +166,7 @@ export function createWorld(options: WorldOptions = {}) {
       defaultEngine: engines[0]!.kind,
       limits: { ...limits, ...options.limits },
       onFatal: (error) => void fatal.push(error),
+      ...(options.upkeep !== undefined && { upkeep: options.upkeep }),
       ...(options.restartTransports !== undefined && { restartTransports: options.restartTransports }),
     },
   );

@@ -1,0 +1,21 @@
+import { expect } from 'vitest';
+import { describeChart, intentsOf, isIn } from './chart-suite.ts';
+
+describeChart('housekeeping', {
+  states: 4,
+  transitions: 6,
+  promise(steps) {
+    for (const [index, step] of steps.entries()) {
+      const before = steps[index - 1];
+      if (before === undefined || step.taken.length === 0) continue;
+      const begins = isIn(step, 'backingUp');
+      expect(intentsOf([step]).includes('backUp'), 'a task begins exactly where its state does').toBe(begins);
+      if (begins) expect(isIn(before, 'backingUp'), 'one at a time').toBe(false);
+      if (isIn(before, 'backingOff') && begins) expect(step.event?.type, 'the schedule waits').toBe('backup.asked');
+      expect(intentsOf([step]).includes('schedule'), 'the timer is set whenever nothing runs').toBe(isIn(step, 'idle'));
+    }
+    const failed = steps.filter(({ event, taken }) => event?.type === 'task.failed' && taken.length > 0).length;
+    const { failures } = steps.at(-1)!.snapshot.context as { failures: number };
+    expect(failures).toBeLessThanOrEqual(failed);
+  },
+});
