@@ -26,6 +26,7 @@ afterEach(() => place.clear());
 
 interface Asked {
   readonly server: Troupe;
+  readonly frames: readonly Frame[];
   ask(command: Readonly<Record<string, unknown>>): Promise<Frame>;
 }
 
@@ -33,9 +34,11 @@ async function serve(dataDir: string): Promise<Asked> {
   const server = place.run(['--port', '0', '--data-dir', dataDir]);
   const { url } = await server.line('listening');
   const socket = new WebSocket(String(url).replace(/^http/, 'ws'));
+  const frames: Frame[] = [];
   const waiting = new Map<string, (frame: Frame) => void>();
   socket.on('message', (bytes: Buffer) => {
     const frame = JSON.parse(bytes.toString()) as Frame;
+    frames.push(frame);
     if (frame['type'] === 'response') waiting.get(String(frame['id']))?.(frame);
   });
   await once(socket, 'open');
@@ -46,7 +49,7 @@ async function serve(dataDir: string): Promise<Asked> {
       waiting.set(id, resolve);
       socket.send(JSON.stringify({ ...command, id }));
     });
-  return { server, ask };
+  return { server, frames, ask };
 }
 
 async function stop({ child, ended }: Troupe, signal: NodeJS.Signals): Promise<void> {
@@ -94,6 +97,14 @@ describe('troupe backup and restore', () => {
     expect(created['success']).toBe(true);
     expect(after.epoch).not.toBe(before.epoch);
     expect(after.watermark).toBeGreaterThanOrEqual(before.watermark);
+    // A cursor of the future that is lost: a gap that is said, and never other events under its numbers.
+    const cursor = { epoch: before.epoch, seq: before.watermark };
+    await again.ask({ type: 'attach_session', sessionId: 's', after: cursor });
+    await vi.waitFor(() => expect(again.frames.some(({ type }) => type === 'session_synced')).toBe(true), 10_000);
+    expect(again.frames.find(({ type }) => type === 'session_gap')).toMatchObject({
+      data: { sessionId: 's', epoch: after.epoch, reason: 'foreign_epoch' },
+    });
+    expect(again.frames.filter(({ type, ephemeral }) => type === 'event' && ephemeral !== true)).toEqual([]);
     const { data: messages } = await again.ask({ type: 'get_messages', sessionId: 's' });
     expect(JSON.stringify(messages)).toContain('hello durable world');
     // What was done before the backup is not done again, by its id nor by its key.
