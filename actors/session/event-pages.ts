@@ -120,16 +120,20 @@ export class EventPages {
   }
 }
 
-/** The events of an entry, of which the last one has the number `last`; none if what it said was blanked. */
+/**
+ * The events of an entry, of which the last one has the number `last`. Of a blanked one there are none: what is left of them is
+ * not what happened.
+ */
 function numberedIn(entry: Entry): { readonly last: number; readonly events: readonly SessionEvent[] } | undefined {
   switch (entry.kind) {
-    case 'session.event': {
-      const { event } = entry.content as { readonly event?: SessionEvent };
-      return { last: entry.seq, events: event === undefined ? [] : [event] };
-    }
+    case 'session.event':
+      return { last: entry.seq, events: entry.blanked === true ? [] : [entry.content.event] };
     case 'command.settled':
-    case 'command.finished':
-      return entry.seq === undefined ? undefined : { last: entry.seq, events: entry.content.events ?? [] };
+    case 'command.finished': {
+      if (entry.seq === undefined) return undefined;
+      const { events = [] } = entry.content;
+      return { last: entry.seq, events: entry.blanked === true ? [] : events };
+    }
     default:
       return undefined;
   }

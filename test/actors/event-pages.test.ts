@@ -105,6 +105,25 @@ describe.each(['memory', 'sqlite'])('in %s, events', (kind) => {
   });
 });
 
+describe.each(['memory', 'sqlite'])('in %s, what was blanked', (kind) => {
+  it('is not among the events, and the search finds its way over it', async () => {
+    const { entries, count } = entriesOf([...range(1, 200).map(() => 1 as const), 3, 'nothing', 1, 1]);
+    const dataDir = mkdtempSync(join(tmpdir(), 'troupe-pages-'));
+    onTestFinished(() => rmSync(dataDir, { recursive: true, force: true }));
+    const journal = kind === 'memory' ? createMemoryJournal() : createSqliteJournal({ dataDir });
+    await fill(journal, entries);
+    const threeAtOnce = entries.find(
+      ({ kind: of, ...rest }) => of === 'command.settled' && 'seq' in rest && rest.seq === 203,
+    )!;
+    await journal.blank({ through: threeAtOnce.offset, lane: 'session:s', keepOpenings: true });
+    const pages = new EventPages(journal, OPENED);
+    expect(await numbersOf(pages, 1, count, entries.length)).toEqual([204, 205]);
+    expect(await numbersOf(pages, 150, count, entries.length)).toEqual([204, 205]);
+    expect(await numbersOf(pages, 205, count, entries.length)).toEqual([205]);
+    await journal.close();
+  });
+});
+
 describe('the search', () => {
   async function counted(pieces: readonly Piece[]) {
     const { entries, count } = entriesOf(pieces);
