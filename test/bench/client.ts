@@ -1,6 +1,7 @@
 /**
  * The client's process: does what it is asked over the channel to its parent, one thing at a time.
  */
+import { catchUp, type CatchUpOptions, type CatchUpResult } from './catch-up.ts';
 import { Load, type LoadOptions, type LoadResult } from './load.ts';
 import { pingPong, type PingPongOptions, type PingPongResult } from './ping-pong.ts';
 import {
@@ -17,6 +18,7 @@ import { askDuringTurns, type TurnsOptions, type TurnsResult } from './turns.ts'
 export interface Tasks {
   load: { options: LoadOptions; result: LoadResult };
   pingPong: { options: PingPongOptions; result: PingPongResult };
+  catchUp: { options: CatchUpOptions; result: CatchUpResult };
   storm: { options: StormOptions; result: StormResult };
   newcomer: { options: NewcomerOptions; result: NewcomerResult };
   turns: { options: TurnsOptions; result: TurnsResult };
@@ -25,6 +27,7 @@ export interface Tasks {
 const perform: { [Name in keyof Tasks]: (options: Tasks[Name]['options']) => Promise<Tasks[Name]['result']> } = {
   load: (options) => new Load(options).run(),
   pingPong,
+  catchUp,
   storm,
   newcomer,
   turns: askDuringTurns,

@@ -8,6 +8,7 @@ import {
   ADDED_DISK_MS,
   COMMANDS_PER_SECOND,
   type BootResult,
+  type CatchUpFigures,
   type HeapResult,
   type LoopDelayResult,
   type Missing,
@@ -37,6 +38,7 @@ export interface Single {
   readonly heap: HeapResult;
   readonly boot: BootResult;
   readonly storm: StormFigures;
+  readonly catchUp: CatchUpFigures;
 }
 
 const LOADS = ['echo', 'durableOwn', 'durableBroadcast', 'memoryOwn', 'prompts'] as const;
@@ -51,10 +53,13 @@ const PING_PONGS = ['pingName', 'pingState', 'readOfWritten', 'readOfOther'] as 
 /** From here on the client may be what is measured. */
 const CLIENT_SHARE_MAX = 0.9;
 const NEWCOMER_MS_MAX = 100;
+const CATCH_UP_MS_MAX = 500;
+/** A page, and what waits to be taken. */
+const CATCH_UP_BYTES_MAX = 2 ** 20;
 /** What the storm left on purpose counts as well: sessions, and outcomes that are remembered. */
 const RESIDENT_RATIO_MAX = 1.25;
 
-export function rowsOf(rounds: readonly Round[], { loopDelay, heap, boot, storm }: Single): Row[] {
+export function rowsOf(rounds: readonly Round[], { loopDelay, heap, boot, storm, catchUp }: Single): Row[] {
   const sync = medianLatency(rounds.map((round) => round.sync));
   const pingName = medianLatency(rounds.map(({ pingName }) => pingName.latency));
   const toSync = (of: 'p50' | 'p99'): number =>
@@ -109,6 +114,18 @@ export function rowsOf(rounds: readonly Round[], { loopDelay, heap, boot, storm 
       figure: `${(heap.bytesPerSession / 1024).toFixed(1)} KB`,
       goal: '<= 8 KB',
       met: heap.bytesPerSession <= 8 * 1024,
+    },
+    {
+      name: `attach_session behind ${thousands(catchUp.events)} events, until synced`,
+      figure: `p50 ${catchUp.alone.latency.p50.toFixed(0)} ms`,
+      goal: `<= ${CATCH_UP_MS_MAX} ms`,
+      met: catchUp.alone.latency.p50 <= CATCH_UP_MS_MAX,
+    },
+    {
+      name: `Heap that such a client takes meanwhile, of ${catchUp.clients} at once`,
+      figure: `${(catchUp.heapBytesPerClient / 1024).toFixed(0)} KB (p99 ${catchUp.together.latency.p99.toFixed(0)} ms)`,
+      goal: `<= ${CATCH_UP_BYTES_MAX / 1024} KB`,
+      met: catchUp.heapBytesPerClient <= CATCH_UP_BYTES_MAX,
     },
     latency('A new client among hostile ones: from connecting to its first answer', storm.newcomer, NEWCOMER_MS_MAX),
     {
@@ -173,11 +190,13 @@ function pausesText(found: LoopDelayResult | Missing): string {
 }
 
 /** Commands without exactly one successful answer. */
-export function problemsOf(rounds: readonly Round[], { loopDelay, heap }: Single): string[] {
+export function problemsOf(rounds: readonly Round[], { loopDelay, heap, catchUp }: Single): string[] {
   const checked: readonly (readonly [string, { problemCount: number; problems: readonly string[] }])[] = [
     ...rounds.flatMap((round) => [...LOADS, ...PING_PONGS].map((of) => [of, round[of]] as const)),
     ...('missing' in loopDelay ? [] : [['loopDelay', loopDelay.load] as const]),
     ['heap', heap.load],
+    ['catchUp', catchUp.alone],
+    ['catchUp', catchUp.together],
   ];
   return checked.flatMap(([of, { problemCount, problems }]) => {
     const more = problemCount - problems.length;

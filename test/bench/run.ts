@@ -20,7 +20,7 @@ import { watchOthers } from './others.ts';
 import { createProgress } from './progress.ts';
 import { markdownPage, terminalTable } from './report.ts';
 import { problemsOf, rowsOf, notesOf, type Round, type Single } from './rows.ts';
-import { measureBoot, measureHeap, measureLoopDelay, measureStorm } from './single.ts';
+import { measureBoot, measureCatchUp, measureHeap, measureLoopDelay, measureStorm } from './single.ts';
 import type { LoadResult } from './load.ts';
 import type { PingPongResult } from './ping-pong.ts';
 import {
@@ -199,9 +199,11 @@ async function measureSingle(): Promise<Single> {
   const heap = await measureHeap(bench);
   progress('boot');
   const boot = await measureBoot(bench, heap);
+  progress('coming back');
+  const catchUp = await measureCatchUp(bench);
   progress('hostile clients');
   const storm = await measureStorm(bench);
-  return { loopDelay, heap, boot, storm };
+  return { loopDelay, heap, boot, storm, catchUp };
 }
 
 const othersShare = watchOthers();

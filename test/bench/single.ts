@@ -2,6 +2,7 @@
  * What is measured once, on a server of its own: the event loop beside a slow disk, the heap of idle sessions, a boot.
  */
 import { join } from 'node:path';
+import type { CatchUpResult } from './catch-up.ts';
 import { slowDisk } from './disk.ts';
 import { sleep, type LoadResult } from './load.ts';
 import { startProbedServer, startServer, type ClientProcess, type ServerProcess } from './processes.ts';
@@ -44,6 +45,18 @@ export interface StormFigures {
   readonly done: StormResult;
 }
 
+/** Of clients that attach from the start of a session with many events. */
+export interface CatchUpFigures {
+  readonly events: number;
+  /** One after the other. */
+  readonly alone: CatchUpResult;
+  /** All at once, while the heap is looked at. */
+  readonly together: CatchUpResult;
+  readonly clients: number;
+  /** The most that was live on the heap beside what was there before, for each of those. */
+  readonly heapBytesPerClient: number;
+}
+
 export interface BootResult {
   readonly sessions: number;
   readonly entries: number;
@@ -56,15 +69,26 @@ export const ADDED_DISK_MS = 4;
 const SESSIONS_ON_HEAP = 10_000;
 const ENTRIES_AT_BOOT = 100_000;
 const BOOTS = 3;
+const EVENTS_MISSED = 10_000;
+const COMEBACKS = 10;
+const COMEBACKS_AT_ONCE = 5;
+const LOOK_MS = 200;
 /** Until timers and buffers of the load are gone. */
 const QUIET_MS = 500;
 /** Until those who did not answer a close frame are gone. */
 const STORM_OVER_MS = 4_000;
 
-async function sendAll(bench: Bench, server: ServerProcess, commands: Commands, count: number): Promise<LoadResult> {
+async function sendAll(
+  bench: Bench,
+  server: ServerProcess,
+  commands: Commands,
+  count: number,
+  connections: number = SHAPE.connections,
+): Promise<LoadResult> {
   return bench.client.run('load', {
     ...SHAPE,
     ...commands,
+    connections,
     port: server.port,
     serverPid: server.pid,
     firstNumber: bench.numbers(count),
@@ -112,6 +136,35 @@ export async function measureHeap(bench: Bench): Promise<HeapResult> {
     await sleep(QUIET_MS);
     const after = await server.heapBytes();
     return { sessions: SESSIONS_ON_HEAP, bytesPerSession: (after - before) / SESSIONS_ON_HEAP, load };
+  } finally {
+    await server.stop();
+  }
+}
+
+/** A client that comes back to ten thousand events; then so many of them that a heap that grows with what was missed shows. */
+export async function measureCatchUp(bench: Bench): Promise<CatchUpFigures> {
+  const server = await startProbedServer({ port: 0, dataDir: join(bench.dir, 'missed') });
+  const { port } = server;
+  const sessions = sessionIds('u', 1);
+  const [sessionId] = sessions as [string];
+  const events = EVENTS_MISSED;
+  try {
+    // By one connection: a mailbox takes no more at once.
+    await sendAll(bench, server, createSession(sessions), 1, 1);
+    await sendAll(bench, server, setSessionName(sessions), events, 1);
+    const clients = Math.max(3, COMEBACKS * bench.scale);
+    const plan = { port, sessionId, events };
+    const alone = await bench.client.run('catchUp', { ...plan, clients, atOnce: false });
+    const before = await server.heapBytes();
+    let most = before;
+    const crowd = bench.client.run('catchUp', { ...plan, clients: COMEBACKS_AT_ONCE, atOnce: true });
+    // To look takes longer than a page: more often, and nobody would come back.
+    const over = crowd.then(() => true);
+    while (!(await Promise.race([over, sleep(LOOK_MS).then(() => false)]))) {
+      most = Math.max(most, await server.heapBytes());
+    }
+    const heapBytesPerClient = (most - before) / COMEBACKS_AT_ONCE;
+    return { events, alone, together: await crowd, clients: COMEBACKS_AT_ONCE, heapBytesPerClient };
   } finally {
     await server.stop();
   }
