@@ -9,13 +9,16 @@
 import type { Actor } from 'xstate';
 import type { Connection } from './connection.ts';
 import { Deduplication } from './deduplication.ts';
+import { ExpiredSessions } from './expired-sessions.ts';
 import { JournalWriter } from './journal-writer.ts';
+import { Leases } from './leases.ts';
 import type { Failure } from './message.ts';
 import type { ParsedCommand } from './ports.ts';
 import type { Survivors } from './recovery.ts';
 import { ReleaseQueue } from './release-queue.ts';
 import { Router, routerLogic } from './router.ts';
 import type { Replaceable, Runtime, Shared } from './runtime.ts';
+import { armLease, tendLease } from './session/expiry.ts';
 import type { Frozen } from './session/frozen.ts';
 import { TimerWheel } from './timer-wheel.ts';
 
@@ -36,10 +39,16 @@ export class Core {
   constructor(shared: Shared, owner: CoreOwner) {
     const { clock, host, journal, limits, redaction } = shared;
     const releases = new ReleaseQueue((error) => owner.crashed(this, error, undefined));
+    const wheel = new TimerWheel(clock, TIMER_RESOLUTION_MS);
     this.runtime = {
       ...shared,
       releases,
-      wheel: new TimerWheel(clock, TIMER_RESOLUTION_MS),
+      wheel,
+      leases: new Leases(clock, wheel, (sessionId, now) => {
+        const mailbox = this.router.find(sessionId);
+        mailbox?.guard(() => tendLease(this.runtime, mailbox, now));
+      }),
+      expired: new ExpiredSessions(),
       writer: new JournalWriter(journal, clock, releases, (error) => owner.journalFailed(this, error), redaction),
       deduplication: new Deduplication({
         entriesMax: limits.idempotencyEntriesMax,
@@ -59,8 +68,20 @@ export class Core {
     this.#actor.send({ type: 'command.received', parsed, connection });
   }
 
+  /**
+   * From now on commands are admitted. What was in flight is classified by now and waiting work is back in its lane, so what
+   * fell due while nobody was there to see it is done first: the first command finds it so.
+   */
+  goLive(boot: number): void {
+    const { clock, leases } = this.runtime;
+    for (const mailbox of this.router.mailboxes.values()) armLease(this.runtime, mailbox);
+    leases.start(clock.now());
+    this.router.open(boot);
+  }
+
   /** Nothing acts any more: turns are told to stop, timers are off. What was recorded may still become durable. */
   freeze(): void {
+    this.runtime.leases.stop();
     this.#frozen ??= this.router.freeze();
   }
 

@@ -50,6 +50,8 @@ interface CommandIdentity {
   readonly traceparent?: string;
   /** Hex sha256 of the command as received, where the stored one lost something to redaction: such a one is never run again. */
   readonly fingerprint?: string;
+  /** It is no activity that keeps a session alive (see `session/lease.ts`). */
+  readonly passive?: true;
 }
 
 interface OutcomeHead {
@@ -112,6 +114,7 @@ export interface CommandFinished extends EntryHead, OutcomeHead {
   readonly interrupted?: true;
   /** Set when a boot classified it: why. */
   readonly recovered?: string;
+  readonly passive?: true;
   readonly content: OutcomeContent & { readonly resume?: Json };
 }
 
@@ -131,6 +134,24 @@ export interface TurnReleased extends EntryHead {
   readonly sessionId: string;
   readonly commandId: string;
   readonly content: { readonly resume?: Json };
+}
+
+/** Activity near the end of a session put it off. In the batch of what caused it. */
+export interface LeaseExtended extends EntryHead {
+  readonly kind: 'lease.extended';
+  readonly sessionId: string;
+  readonly deadlineAt: number;
+  /** So far, this one included. */
+  readonly extensions: number;
+  readonly content: Record<string, never>;
+}
+
+/** The session's time was over and nothing kept it alive: it is closed. */
+export interface SessionExpired extends EntryHead {
+  readonly kind: 'session.expired';
+  readonly sessionId: string;
+  readonly deadlineAt: number;
+  readonly content: Record<string, never>;
 }
 
 export interface ServerStarted extends EntryHead {
@@ -196,6 +217,8 @@ export type Entry =
   | CommandFinished
   | SessionEventEntry
   | TurnReleased
+  | LeaseExtended
+  | SessionExpired
   | ServerStarted
   | ServerRecovered
   | ServerStopped

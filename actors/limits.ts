@@ -1,3 +1,5 @@
+import type { LeasePolicy } from './session/lease-policy.ts';
+
 /** Every maximum and every wait of the runtime, with its unit in the name. Values come from the configuration. */
 export interface Limits {
   readonly sessionsMax: number;
@@ -24,6 +26,8 @@ export interface Limits {
   readonly heartbeatTimeoutMs: number;
   readonly idempotencyEntriesMax: number;
   readonly idempotencyCacheBytesMax: number;
+  /** How long a session lives, if its creator does not choose otherwise. */
+  readonly lease: LeasePolicy;
   readonly requeue: boolean;
   /** Tries of a command that fails its session, or the process, whenever it acts. */
   readonly attemptsMax: number;

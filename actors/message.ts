@@ -139,6 +139,8 @@ export interface SessionSpec {
   readonly name?: string;
   readonly cwd?: string;
   readonly labels?: Json;
+  /** How long it lives without activity near its end; the server's default without it. */
+  readonly ttlMs?: number;
 }
 
 /** A chart at rest: where it stands, what it knows, and the charts below it by name. */
@@ -231,6 +233,8 @@ export interface LiveCounts {
   /** Actors below a root: lanes, turns and commands of sessions that work. */
   readonly children: number;
   readonly timers: number;
+  /** Sessions whose next warning or end is awaited; one timer more serves them all. */
+  readonly leases: number;
   readonly connections: number;
   /** Frames, engine calls and timers that wait for a commit. */
   readonly held: number;
@@ -297,6 +301,8 @@ export interface RecoveredCommand {
   readonly reason: string;
 }
 
+export type CommandActivity = 'user' | 'none';
+
 interface ContractBase {
   readonly type: string;
   /** The principal needs it; checked before anything is admitted. */
@@ -309,6 +315,8 @@ interface ContractBase {
   readonly turn: boolean;
   /** May run again after a crash in the middle; other started commands end INTERRUPTED. */
   readonly idempotent: boolean;
+  /** Whether it keeps its session alive: somebody works with it (`user`), or only looks at it (`none`). */
+  readonly activity: CommandActivity;
 }
 
 /** Everything that the runtime needs to know of a command type. One per type, in one registry. */

@@ -264,6 +264,7 @@ export class Outcomes {
       if (command.sessionId !== undefined) draft.sessionId = command.sessionId;
       if (verdict.interrupted !== undefined) draft.interrupted = true;
       if (verdict.recovered !== undefined) draft.recovered = verdict.recovered;
+      if (command.contract.activity === 'none') draft.passive = true;
     }
     draft.success = outcome.success;
     if (!outcome.success) {
@@ -340,6 +341,7 @@ export class Outcomes {
     };
     command.told = true;
     this.#runtime.releases.hold(after, { tell });
+    session?.showExtension();
   }
 
   #answer(command: Command, waiter: Waiter, outcome: Outcome, version: number | undefined): void {
@@ -362,5 +364,6 @@ export function identify(draft: Draft<Omit<CommandSettled, 'kind'>>, command: Co
   if (frame.idempotencyKey !== undefined) draft.idempotencyKey = frame.idempotencyKey;
   if (command.keyScope !== undefined) draft.keyScope = command.keyScope;
   if (frame.traceparent !== undefined) draft.traceparent = frame.traceparent;
+  if (command.contract.activity === 'none') draft.passive = true;
   if (frame.dependsOn !== undefined && frame.dependsOn.length > 0) draft.dependsOn = frame.dependsOn;
 }

@@ -76,7 +76,7 @@ export class Rebuild {
     this.#boot = boot;
     this.#cause = undefined;
     this.#survivors = noSurvivors;
-    this.#core.router.open(boot);
+    this.#core.goLive(boot);
   }
 
   /** Nothing of the core in use acts any more. When the journal failed, it is replaced at once; else when it is durable. */

@@ -352,6 +352,7 @@ function lost(accepted: CommandAccepted): ParsedCommand {
     timeout: 'none',
     turn: false,
     idempotent: false,
+    activity: 'user',
     decide: () => {
       throw new Error(`The command '${accepted.commandType}' is unknown to this server and can not be run.`);
     },

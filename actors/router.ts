@@ -20,7 +20,7 @@ import type { OutcomeLoaded } from './replays.ts';
 import type { Replaceable, Runtime } from './runtime.ts';
 import type { Frozen } from './session/frozen.ts';
 import { Mailbox } from './session/mailbox.ts';
-import type { MailboxOwner } from './session/mailbox.ts';
+import type { MailboxOwner } from './session/mailbox-owner.ts';
 import { rebuildSession } from './session/rebuild.ts';
 import type { Session } from './session/session.ts';
 import type { TurnRun } from './session/turn-run.ts';
@@ -33,7 +33,7 @@ export type RouterEvent =
 /** Keys of commands that go to no session. */
 const SERVER_SCOPE = 'server';
 
-export class Router implements MailboxOwner {
+export class Router implements MailboxOwner<Mailbox> {
   readonly outcomes: Outcomes;
   readonly #runtime: Runtime;
   readonly #replays: Replays;
@@ -297,6 +297,8 @@ export class Router implements MailboxOwner {
     const { clock, deduplication, ids } = this.#runtime;
     const { contract, frame } = parsed;
     if (this.#phase !== 'open' && this.#degrades(parsed, connection)) return;
+    const now = clock.now();
+    this.#runtime.leases.run(now, frame.sessionId);
     const atServer = contract.target === 'server';
     const named = atServer ? undefined : frame.sessionId;
     const existing = atServer ? this.#server : named === undefined ? undefined : this.#mailboxes.get(named);
@@ -317,7 +319,7 @@ export class Router implements MailboxOwner {
       },
       connection.principal,
       connection,
-      clock.now(),
+      now,
     );
     if (command.countsAsPending) connection.pending += 1;
     this.#runtime.counters.admitted += 1;

@@ -7,7 +7,9 @@
 import type { Counters } from './counters.ts';
 import type { Deduplication } from './deduplication.ts';
 import type { Host } from './host.ts';
+import type { ExpiredSessions } from './expired-sessions.ts';
 import type { JournalWriter } from './journal-writer.ts';
+import type { Leases } from './leases.ts';
 import type { Limits } from './limits.ts';
 import type { ServerView } from './message.ts';
 import type { Clock, Engine, Frames, Ids, Intake, Journal, Redaction, Telemetry } from './ports.ts';
@@ -47,6 +49,8 @@ export interface Runtime extends Shared {
   readonly releases: ReleaseQueue;
   readonly writer: JournalWriter;
   readonly deduplication: Deduplication;
+  readonly leases: Leases;
+  readonly expired: ExpiredSessions;
   /** Something threw that never should. `mailbox`: only this one is in doubt; without it, everything that is folded is. */
   readonly crashed: (error: unknown, mailbox?: Replaceable) => void;
 }

@@ -3,6 +3,8 @@ import type { Core } from './core.ts';
 import type { LiveCounts, QuarantinedSession, RecoverySummary, ServerView } from './message.ts';
 import type { Clock, Engine, Redaction } from './ports.ts';
 import type { Counters } from './counters.ts';
+import type { Runtime } from './runtime.ts';
+import { isOverdue } from './session/expiry.ts';
 import type { SessionView } from './session/session-state.ts';
 import type { Upkeep } from './upkeep.ts';
 import { NotFolded } from './session/head.ts';
@@ -47,7 +49,7 @@ export function createServerView(sources: ServerViewSources): ServerView {
       return state === undefined ? undefined : pictureOf(redaction?.state(state) ?? state, session?.snapshot);
     },
     pictureAt: (journal, id, at) => pictureAt(journal, id, { ...at, mailboxDepthMax }),
-    sessions: () => existing(router().mailboxes.values()),
+    sessions: () => existing(core().runtime, router().mailboxes.values()),
     quarantined: () => quarantined(router().mailboxes.values()),
     runningTurn: (id) => router().mailboxes.get(id)?.runningTurn,
     get recovery() {
@@ -77,8 +79,10 @@ export function createServerView(sources: ServerViewSources): ServerView {
 
 type Mailboxes = ReturnType<Core['router']['mailboxes']['values']>;
 
-function* existing(mailboxes: Mailboxes): Iterable<SessionView> {
-  for (const { session } of mailboxes) if (session?.state !== undefined) yield session.state;
+function* existing(runtime: Runtime, mailboxes: Mailboxes): Iterable<SessionView> {
+  for (const { session } of mailboxes) {
+    if (session?.state !== undefined && !isOverdue(runtime, session)) yield session.state;
+  }
 }
 
 function* quarantined(mailboxes: Mailboxes): Iterable<QuarantinedSession> {

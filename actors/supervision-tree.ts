@@ -78,6 +78,7 @@ export const supervisionTree = {
           children: [
             { id: 'lane', machine: 'lane', restart: 'temporary', state: 'rebuildable' },
             { id: 'turn', machine: 'turn', restart: 'temporary', state: 'durable' },
+            { id: 'lease', machine: 'lease', restart: 'temporary', state: 'durable' },
             { id: 'command', machine: 'command', restart: 'temporary', state: 'durable' },
           ],
         },

@@ -147,13 +147,14 @@ class RunningSystem implements System, CoreOwner {
 
   get live(): LiveCounts {
     const { router, runtime } = this.#rebuild.core;
-    const { deduplication, releases, wheel, writer } = runtime;
+    const { deduplication, leases, releases, wheel, writer } = runtime;
     return {
       sessions: router.sessionCount,
       mailboxes: router.mailboxes.size,
       actors: this.#host.rootCount,
       children: this.#host.countChildren(),
-      timers: wheel.size,
+      timers: wheel.size - leases.timers,
+      leases: leases.size,
       connections: this.#connections.size,
       held: releases.heldCount,
       known: deduplication.size,

@@ -5,6 +5,7 @@ export { journalMachine } from './journal.ts';
 export { heartbeatMachine } from './heartbeat.ts';
 export { housekeepingMachine } from './housekeeping.ts';
 export { laneMachine } from './lane.ts';
+export { leaseMachine } from './lease.ts';
 export { recoveryMachine } from './recovery.ts';
 export { serverMachine } from './server.ts';
 export { sessionMachine } from './session.ts';

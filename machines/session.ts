@@ -8,6 +8,7 @@ import { assertEvent, setup } from 'xstate';
 import { commandMachine } from './command.ts';
 import { effect, MICROSTEPS_MAX } from './effect.ts';
 import { laneMachine } from './lane.ts';
+import { leaseMachine } from './lease.ts';
 import { turnMachine } from './turn.ts';
 
 export type SessionEvent =
@@ -20,6 +21,9 @@ export type SessionEvent =
   | { type: 'turn.settled' }
   | { type: 'turn.interrupted' }
   | { type: 'engine.released' }
+  | { type: 'expiry.announced'; extensions: number; extensionsMax: number }
+  | { type: 'lease.extended' }
+  | { type: 'session.expired' }
   | { type: 'session.closed' };
 
 export interface SessionInput {
@@ -33,9 +37,9 @@ const effects = setup({
     context: {} as SessionInput,
     events: {} as SessionEvent,
     input: {} as SessionInput,
-    children: {} as { lane: 'lane'; command: 'command'; turn: 'turn' },
+    children: {} as { lane: 'lane'; command: 'command'; turn: 'turn'; lease: 'lease' },
   },
-  actors: { lane: laneMachine, command: commandMachine, turn: turnMachine },
+  actors: { lane: laneMachine, command: commandMachine, turn: turnMachine, lease: leaseMachine },
   actions: {
     prepareEngine: effect<{ engine: string }>('prepareEngine'),
     armDeadline: effect<{ commandId: string; deadlineAt: number | undefined }>('armDeadline'),
@@ -43,7 +47,10 @@ const effects = setup({
   },
 });
 
-/** Children: the lane while it is not idle, command and turn while an engine holds it. An idle session has none. */
+/**
+ * Children: the lane while it is not idle, command and turn while an engine holds it, the lease while its end is near. An idle
+ * session far from its end has none.
+ */
 const session = effects.extend({
   actions: {
     spawnLane: effects.spawnChild('lane', {
@@ -63,12 +70,20 @@ const session = effects.extend({
       enqueue.stopChild('turn');
       enqueue.stopChild('command');
     }),
+    spawnLease: effects.spawnChild('lease', {
+      id: 'lease',
+      input: ({ event }) => {
+        assertEvent(event, 'expiry.announced');
+        return { extensions: event.extensions, extensionsMax: event.extensionsMax };
+      },
+    }),
+    stopLease: effects.stopChild('lease'),
   },
 });
 
 export const sessionMachine = session.createMachine({
   id: 'session',
-  version: '1',
+  version: '2',
   description: 'A session, from the command that creates it until its engine has let go of it.',
   options: { maxIterations: MICROSTEPS_MAX },
   context: ({ input }) => input,
@@ -86,6 +101,8 @@ export const sessionMachine = session.createMachine({
     active: {
       description: 'The session exists and takes commands.',
       initial: 'idle',
+      exit: 'stopLease',
+      on: { 'expiry.announced': { actions: 'spawnLease' }, 'lease.extended': { actions: 'stopLease' } },
       states: {
         idle: {
           description: 'No work waits or runs; commands are settled as they come.',
@@ -97,11 +114,12 @@ export const sessionMachine = session.createMachine({
                 params: ({ event: { commandId, deadlineAt } }) => ({ commandId, deadlineAt }),
               },
             },
+            'session.expired': '#session.closed',
             'session.closed': '#session.closed',
           },
         },
         busy: {
-          description: 'Work waits or runs.',
+          description: 'Work waits or runs, and keeps the session alive beyond its deadline.',
           initial: 'waiting',
           entry: 'spawnLane',
           exit: 'stopLane',

@@ -34,7 +34,6 @@ const plannedKeys: readonly (readonly [path: string, what: string])[] = [
   ['journal.snapshotEvery', 'snapshots are'],
   ['passivation', 'passivation is'],
   ['rateLimit', 'rate limiting is'],
-  ['session.ttl', 'session lifetimes are'],
   ['timeouts.uiRequestMs', 'questions to people are'],
 ];
 

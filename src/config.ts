@@ -12,6 +12,9 @@ const MIB = 1024 * 1024;
 const DEFAULT_PORT = 3141;
 const SECOND_MS = 1_000;
 const MINUTE_MS = 60 * SECOND_MS;
+const HOUR_MS = 60 * MINUTE_MS;
+/** Ten years: a session for ever, as far as one server is concerned. */
+const LIFE_MS_MAX = 3_650 * 24 * HOUR_MS;
 
 /** Longest wait that a timer of Node can hold: 24.8 days. */
 const WAIT_MS_MAX = 2 ** 31 - 1;
@@ -28,6 +31,7 @@ function whole(min: number, max: number): z.ZodNumber {
 const count = (fallback: number): z.ZodDefault<z.ZodNumber> => whole(1, COUNT_MAX).default(fallback);
 const bytes = (fallback: number): z.ZodDefault<z.ZodNumber> => whole(1, BYTES_MAX).default(fallback);
 const waitMs = (fallback: number): z.ZodDefault<z.ZodNumber> => whole(1, WAIT_MS_MAX).default(fallback);
+const lifeMs = (fallback: number): z.ZodDefault<z.ZodNumber> => whole(1, LIFE_MS_MAX).default(fallback);
 const flag = (fallback: boolean): z.ZodDefault<z.ZodBoolean> =>
   z.boolean({ error: 'must be true or false' }).default(fallback);
 
@@ -107,6 +111,17 @@ const schema = z.strictObject({
     cacheBytesMax: bytes(64 * MIB),
     /** No outcome younger than this is taken by retention or compaction: there are none yet, so every value is kept. */
     ttlMs: waitMs(10 * MINUTE_MS),
+  }),
+
+  session: section({
+    /** How long a session lives, and what activity near its end adds, so often at most. */
+    ttl: section({
+      baseMs: lifeMs(24 * HOUR_MS),
+      extensionMs: lifeMs(6 * HOUR_MS),
+      extensionsMax: whole(0, 1_000).default(4),
+      /** So long before the end it is announced, and activity extends. */
+      thresholdMs: lifeMs(HOUR_MS),
+    }),
   }),
 
   heartbeat: section({

@@ -244,7 +244,7 @@ function transportsOf({ port, stdio }: Config): string[] {
   return [...(port === null ? [] : ['websocket', 'http']), ...(stdio ? ['stdio'] : [])];
 }
 
-function limitsOf({ limits, timeouts, heartbeat, idempotency, recovery, supervision }: Config): Limits {
+function limitsOf({ limits, timeouts, session, heartbeat, idempotency, recovery, supervision }: Config): Limits {
   return {
     ...limits,
     ...timeouts,
@@ -252,6 +252,7 @@ function limitsOf({ limits, timeouts, heartbeat, idempotency, recovery, supervis
     heartbeatTimeoutMs: heartbeat.timeoutMs,
     idempotencyEntriesMax: idempotency.entriesMax,
     idempotencyCacheBytesMax: idempotency.cacheBytesMax,
+    lease: session.ttl,
     requeue: recovery.requeue,
     attemptsMax: supervision.attemptsMax,
   };

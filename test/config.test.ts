@@ -254,7 +254,6 @@ describe('the file', () => {
   it.each([
     'breaker.failureThreshold',
     'alerts.intervalMs',
-    'session.ttl.baseMs',
     'journal.snapshotEvery',
     'journal.retention.maxAgeMs',
     'passivation.idleMs',

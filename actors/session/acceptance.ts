@@ -35,6 +35,7 @@ export class Acceptance {
       subscriptions.announceLifecycle(frames.accepted(command), command.origin);
       this.#deadlines.arm(command);
     });
+    session?.showExtension();
   }
 
   /**

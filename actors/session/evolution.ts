@@ -44,6 +44,11 @@ export class Evolution {
     return this.#actor.getSnapshot().matches(state);
   }
 
+  /** No work waits or runs. */
+  get rests(): boolean {
+    return this.#child('lane') === undefined;
+  }
+
   /** An engine holds the lane, or has not let go of it. */
   get holdsEngine(): boolean {
     return this.#child('turn') !== undefined;
@@ -68,6 +73,11 @@ export class Evolution {
   /** Asks the chart of the running turn's command whether this may still be its outcome. */
   commandCan(event: CommandEvent['type']): boolean {
     return this.#child('command')?.getSnapshot().can({ type: event }) ?? false;
+  }
+
+  /** Asks the chart of the lease, which is there once the end is near. */
+  leaseCan(extensions: number): boolean {
+    return this.#child('lease')?.getSnapshot().can({ type: 'lease.extended', extensions }) ?? true;
   }
 
   take(entry: Entry): readonly Intent[] {
@@ -109,7 +119,16 @@ export class Evolution {
         for (const type of ['command.admitted', 'command.queued', 'command.started'] as const) this.#command(type);
         break;
       case 'session.event':
-        if (silent) this.#turn('engine.spoke');
+        if (entry.eventType === 'session_expiring') this.#announce();
+        else if (silent) this.#turn('engine.spoke');
+        break;
+      case 'lease.extended':
+        this.#lease('lease.extended', entry.extensions);
+        this.#send({ type: 'lease.extended' });
+        break;
+      case 'session.expired':
+        this.#lease('session.expired');
+        this.#send({ type: 'session.expired' });
         break;
       case 'command.finished':
         this.#finish(entry, turn?.acceptedOffset === entry.acceptedOffset);
@@ -164,7 +183,17 @@ export class Evolution {
     return this.#child('lane')?.getSnapshot().matches('idle') ?? false;
   }
 
-  #child<Name extends 'lane' | 'command' | 'turn'>(name: Name) {
+  #announce(): void {
+    const { extensions, policy } = this.#state!.lease;
+    this.#send({ type: 'expiry.announced', extensions, extensionsMax: policy.extensionsMax });
+    this.#child('lease')?.send({ type: 'expiry.announced' });
+  }
+
+  #lease(type: 'lease.extended' | 'session.expired', extensions = 0): void {
+    this.#child('lease')?.send({ type, extensions });
+  }
+
+  #child<Name extends 'lane' | 'command' | 'turn' | 'lease'>(name: Name) {
     return this.#actor.getSnapshot().children[name];
   }
 

@@ -4,13 +4,23 @@
  * Used live and at recovery alike, so what a restart rebuilds equals what was there, by construction. Pure but for changing the
  * state it is given: a copy per command would cost more than the command.
  */
-import type { CommandFinished, CommandSettled, CommandStarted, Entry } from '../entry.ts';
+import type { CommandFinished, CommandSettled, CommandStarted, Entry, LeaseExtended } from '../entry.ts';
 import type { Json } from '../json.ts';
 import type { SessionEvent, SessionFact, SessionOpened } from './event.ts';
+import { isActivity, openLease } from './lease.ts';
+import type { Lease } from './lease.ts';
 import type { SessionState, SessionView } from './session-state.ts';
 
 /** Folds one entry of the session's journal lane. `undefined` in and out: there is no such session. */
-export function evolve(state: SessionState | undefined, entry: Entry): SessionState | undefined {
+export function evolve(before: SessionState | undefined, entry: Entry): SessionState | undefined {
+  const state = evolveBy(before, entry);
+  if (state === undefined || !isActivity(entry)) return state;
+  // Before there were lifetimes only commands counted: what such a journal said then, it says now.
+  if (entry.kind !== 'session.event' || !state.lease.inherited) state.lastActivityAt = entry.at;
+  return state;
+}
+
+function evolveBy(state: SessionState | undefined, entry: Entry): SessionState | undefined {
   switch (entry.kind) {
     case 'command.settled':
     case 'command.finished':
@@ -27,12 +37,16 @@ export function evolve(state: SessionState | undefined, entry: Entry): SessionSt
     case 'turn.released':
       if (state !== undefined && entry.content.resume !== undefined) state.resume = entry.content.resume;
       return state;
-    case 'command.accepted':
-      if (state !== undefined && entry.mailbox !== 'read') state.lastActivityAt = entry.at;
+    case 'lease.extended':
+      if (state !== undefined) extendLease(state.lease, entry);
       return state;
     case 'session.restored':
       if (state !== undefined) state.epoch = entry.epoch;
       return state;
+    case 'session.expired':
+      if (state !== undefined) state.closed = 'expired';
+      return state;
+    case 'command.accepted':
     case 'server.started':
     case 'server.recovered':
     case 'server.stopped':
@@ -55,7 +69,6 @@ function settle(before: SessionState | undefined, entry: CommandSettled | Comman
   if (entry.seq !== undefined) state.seq = entry.seq;
   if (entry.sessionVersion !== undefined) state.version = entry.sessionVersion;
   if (entry.kind === 'command.finished' && entry.content.resume !== undefined) state.resume = entry.content.resume;
-  if (entry.success) state.lastActivityAt = entry.at;
   return state;
 }
 
@@ -104,8 +117,17 @@ export function openSession(fact: SessionOpened, at: number, offset: number): Se
     followUps: [],
     resume: null,
     turn: null,
+    lease: openLease(fact.lease, at),
     closed: null,
   };
+}
+
+function extendLease(lease: Lease, { deadlineAt, extensions, at }: LeaseExtended): void {
+  lease.deadlineAt = deadlineAt;
+  lease.extensions = extensions;
+  lease.extendedAt = at;
+  lease.announced = false;
+  lease.inherited = false;
 }
 
 /** What waited for this turn goes to the engine with its start. */
@@ -151,6 +173,10 @@ function applyEvent(state: SessionState, event: SessionEvent): void {
       break;
     case 'session_changed':
       applyChange(state, event['fields']);
+      break;
+    case 'session_expiring':
+      state.lease.announced = true;
+      state.lease.inherited = false;
       break;
     default:
       break;

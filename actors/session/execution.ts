@@ -108,10 +108,10 @@ export class Execution {
     this.acting = command;
     command.reachedHead = true;
     this.#runtime.onCommandStep?.(command, 'command.started');
-    const state = this.#owner.session?.state;
-    const refusal = headRefusal(command, this.#owner.id, state, this.#owner.quarantine);
+    const { id, session, quarantine } = this.#owner;
+    const refusal = headRefusal(this.#runtime, command, id, session, quarantine);
     if (refusal !== undefined) this.#settle(command, { outcome: refusal });
-    else this.#act(command, decide(this.#runtime, command, state));
+    else this.#act(command, decide(this.#runtime, command, session?.state));
     this.acting = undefined;
   }
 

@@ -18,6 +18,7 @@ export function foldEntry(runtime: Runtime, mailbox: Mailbox, entry: Entry): Fol
   const before = mailbox.session;
   if (opened === undefined && before === undefined) {
     if (mailbox.quarantine === undefined || !closes(entry)) return undefined;
+    if (entry.kind === 'session.expired') runtime.expired.add(mailbox.id);
     mailbox.drop();
     return 'closed';
   }
@@ -36,7 +37,7 @@ export function foldEntry(runtime: Runtime, mailbox: Mailbox, entry: Entry): Fol
 
 /** It ends a session. */
 export function closes(entry: Entry): boolean {
-  return factsOf(entry).some(({ type }) => type === 'session.closed');
+  return entry.kind === 'session.expired' || factsOf(entry).some(({ type }) => type === 'session.closed');
 }
 
 /** It makes a session. */

@@ -7,6 +7,8 @@ import { failure } from '../message.ts';
 import type { Decision, Failure, SessionView } from '../message.ts';
 import type { Verdict } from '../outcomes.ts';
 import type { Runtime } from '../runtime.ts';
+import { lifetimeRefusal } from './expiry.ts';
+import type { Session } from './session.ts';
 
 /** Why a session is set aside: from this entry on its journal lane can't be folded, or it fails again and again. */
 export interface Quarantine {
@@ -16,11 +18,13 @@ export interface Quarantine {
 
 /** Why the command can't act on the session as it is, if so. */
 export function headRefusal(
+  runtime: Runtime,
   command: Command,
   sessionId: string,
-  state: SessionView | undefined,
+  session: Session | undefined,
   quarantine: Quarantine | undefined,
 ): Failure | undefined {
+  const state = session?.state;
   if (command.dependencyFailure !== undefined) return command.dependencyFailure;
   if (quarantine !== undefined) {
     if (command.contract.target === 'session' && command.contract.endsSession === true) return undefined;
@@ -29,6 +33,8 @@ export function headRefusal(
   }
   const expected = command.ifSessionVersion;
   if (command.contract.target !== 'session') return undefined;
+  const late = lifetimeRefusal(runtime, command, sessionId, session);
+  if (late !== undefined) return late;
   if (state === undefined) {
     const suffix = expected === undefined ? '' : ` for ifSessionVersion=${expected}`;
     return failure('SESSION_NOT_FOUND', `Session ${sessionId} not found${suffix}`);

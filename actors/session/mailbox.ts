@@ -16,28 +16,14 @@ import { Acceptance, mustAnnounce } from './acceptance.ts';
 import { Deadlines } from './deadlines.ts';
 import { Execution } from './execution.ts';
 import type { ExecutionOwner } from './execution.ts';
+import { armLease, noticeRest } from './expiry.ts';
 import { orderOf } from './frozen.ts';
 import type { Frozen } from './frozen.ts';
 import type { Quarantine } from './head.ts';
+import type { MailboxOwner } from './mailbox-owner.ts';
 import type { Session } from './session.ts';
 import type { TurnRun } from './turn-run.ts';
 import { WaitingRoom } from './waiting-room.ts';
-
-/** What a mailbox asks of the directory that it stands in. */
-export interface MailboxOwner {
-  /** Sessions that exist or are being opened; counted, because a limit asks at each creation. */
-  sessionCount: number;
-  /** Nothing waits in it and it has no session. */
-  emptied(mailbox: Mailbox): void;
-  /** Its session is closed: what comes next belongs to another incarnation. */
-  closed(mailbox: Mailbox): void;
-  /** The engine has let go of the closed session. */
-  released(mailbox: Mailbox): void;
-  /** The incarnation before has not been let go of by its engine. */
-  isReleasing(sessionId: string): boolean;
-  /** It waited at the gate when the session behind it was closed: it belongs to the next incarnation. */
-  passOn(command: Command): void;
-}
 
 /**
  * Open; or shut while the session is opened or rebuilt or a further try is journalled, while the one before holds its engine,
@@ -48,7 +34,7 @@ type Gate = 'open' | 'opening' | 'releasing' | 'closed' | 'frozen';
 export class Mailbox implements ExecutionOwner {
   readonly id: string;
   readonly #runtime: Runtime;
-  readonly #owner: MailboxOwner;
+  readonly #owner: MailboxOwner<Mailbox>;
   readonly #deadlines: Deadlines;
   readonly #acceptance: Acceptance;
   readonly #execution: Execution;
@@ -59,9 +45,11 @@ export class Mailbox implements ExecutionOwner {
   /** Everything is to be ended as soon as it is rebuilt. */
   #ending: Failure | undefined;
   #quarantine: Quarantine | undefined;
+  /** Its session's time is over; what runs or waits keeps it alive. */
+  overdue = false;
   readonly waiting = new WaitingRoom();
 
-  constructor(runtime: Runtime, outcomes: Outcomes, owner: MailboxOwner, id: string) {
+  constructor(runtime: Runtime, outcomes: Outcomes, owner: MailboxOwner<Mailbox>, id: string) {
     this.#runtime = runtime;
     this.#owner = owner;
     this.id = id;
@@ -92,6 +80,11 @@ export class Mailbox implements ExecutionOwner {
   /** Commands that are admitted and have no outcome. */
   get depth(): number {
     return this.waiting.size + this.#execution.held.length;
+  }
+
+  /** Nothing runs or waits in its session. */
+  get rests(): boolean {
+    return this.#gate === 'open' && this.depth === 0 && this.#session?.rests === true;
   }
 
   get isFrozen(): boolean {
@@ -212,6 +205,7 @@ export class Mailbox implements ExecutionOwner {
     const commands = new Set(orderOf(acting, this.pending(), this.waiting.parked, this.#gate === 'open'));
     if (this.#gate !== 'closed' && this.#exists) this.#owner.sessionCount -= 1;
     this.#gate = 'frozen';
+    this.#runtime.leases.disarm(this.id);
     const run = this.#execution.detach();
     this.#session?.stop();
     this.#deadlines.retire();
@@ -236,6 +230,7 @@ export class Mailbox implements ExecutionOwner {
       this.#rebuilding = false;
       // Without a session the next one is another incarnation.
       this.#epoch = this.#session?.state?.incarnation;
+      armLease(this.#runtime, this);
       for (const command of this.waiting.parked) {
         command.inLane = this.#session?.queues(command.acceptedOffset) === true;
         this.#deadlines.arm(command);
@@ -278,6 +273,7 @@ export class Mailbox implements ExecutionOwner {
       this.#session = session;
       if (session === undefined) this.#owner.sessionCount -= 1;
       else for (const command of this.waiting.queue) this.#acceptance.enterLane(command, session);
+      armLease(this.#runtime, this);
       this.#openGate();
     });
   }
@@ -318,7 +314,8 @@ export class Mailbox implements ExecutionOwner {
   }
 
   #dispatch(command: Command): void {
-    if (command.contract.lane !== 'work') {
+    // Work that comes too late for its session is told so at once, and keeps nothing alive.
+    if (command.contract.lane !== 'work' || this.overdue) {
       if (command.unresolved === 0) this.#execution.decide(command);
       else this.#standAside(command);
     } else if (this.#laneIsHeld() || command.unresolved > 0 || command.announces) {
@@ -358,6 +355,7 @@ export class Mailbox implements ExecutionOwner {
   closed(): void {
     this.#quarantine = undefined;
     this.#owner.sessionCount -= 1;
+    this.#runtime.leases.disarm(this.id);
     this.#owner.closed(this);
   }
 
@@ -395,6 +393,7 @@ export class Mailbox implements ExecutionOwner {
   }
 
   #tidy(): void {
+    if (this.overdue) noticeRest(this.#runtime, this);
     if (!this.#exists && this.#gate === 'open' && this.depth === 0) this.#owner.emptied(this);
   }
 }

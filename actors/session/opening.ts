@@ -16,6 +16,7 @@ import type { Engine } from '../ports.ts';
 import type { Runtime } from '../runtime.ts';
 import type { SessionOpened } from './event.ts';
 import { openSession } from './evolve.ts';
+import { policyFor } from './lease.ts';
 import { Session } from './session.ts';
 
 export type OpenDecision = Extract<Decision, { do: 'open' }>;
@@ -134,6 +135,7 @@ export class Opening {
       cwd: spec.cwd ?? null,
       labels: spec.labels ?? null,
       machineVersion: sessionMachine.version ?? '',
+      lease: policyFor(this.#runtime.limits.lease, spec.ttlMs),
     };
     // As it will be; its entry, whose offset this is, is recorded with the answer in it.
     const data = respond(openSession(fact, at, this.#runtime.writer.offset + 1));

@@ -2,6 +2,7 @@
  * What a session is, as data: the fold of its journal entries (see `evolve.ts`), and nothing else. State: durable.
  */
 import type { Json } from '../json.ts';
+import type { Lease } from './lease.ts';
 
 export interface SessionState {
   readonly id: string;
@@ -34,6 +35,7 @@ export interface SessionState {
   /** The engine's handle of the last finished turn. */
   resume: Json;
   turn: OpenTurn | null;
+  readonly lease: Lease;
   closed: string | null;
 }
 

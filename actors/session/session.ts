@@ -16,6 +16,7 @@ import { isDurable } from './event.ts';
 import type { SessionEvent } from './event.ts';
 import { eventFrame } from './event-frame.ts';
 import { Evolution } from './evolution.ts';
+import { extendedEvent, extensionAt, isActivity } from './lease.ts';
 import type { SessionState } from './session-state.ts';
 
 export class Session {
@@ -27,6 +28,8 @@ export class Session {
   #lastBatch = 0;
   /** An attach takes effect with this batch: what is not journalled does not overtake it. */
   #shownAfter = 0;
+  /** Its lease was extended, and nobody was told. */
+  #extended = false;
 
   constructor(runtime: Runtime, id: string, engine: string, perform: (intent: Intent, session: Session) => void) {
     this.id = id;
@@ -55,6 +58,11 @@ export class Session {
     return this.#evolution.is(state);
   }
 
+  /** No work waits or runs, as far as the chart knows. */
+  get rests(): boolean {
+    return this.#evolution.rests;
+  }
+
   /** An engine holds the lane, or has not let go of it. */
   get holdsEngine(): boolean {
     return this.#evolution.holdsEngine;
@@ -81,14 +89,45 @@ export class Session {
   record(draft: EntryDraft, at?: number): Entry {
     const entry = this.#runtime.writer.append(this.lane, draft, at);
     this.#lastBatch = this.#runtime.writer.newestBatch;
-    for (const intent of this.#evolution.take(entry))
+    for (const intent of this.#take(entry))
       this.#runtime.releases.hold(this.#lastBatch, () => this.#perform(intent, this));
+    const lease = this.state?.lease;
+    if (lease !== undefined && lease.deadlineAt - entry.at <= lease.policy.thresholdMs) this.#renew(entry);
     return entry;
+  }
+
+  /** Near its end, activity makes the session live longer: in the same batch, or it did not happen. */
+  #renew(entry: Entry): void {
+    const { lease, createdAt, closed } = this.state!;
+    if (closed !== null || entry.at === createdAt || !isActivity(entry)) return;
+    const extension = extensionAt(lease, entry.at);
+    if (extension !== undefined && this.#evolution.leaseCan(extension.extensions)) this.extend(extension, entry.at);
+  }
+
+  extend(extension: { readonly deadlineAt: number; readonly extensions: number }, at: number): void {
+    this.record({ kind: 'lease.extended', sessionId: this.id, ...extension, content: {} }, at);
+    this.#extended = true;
+  }
+
+  /** Shows that the lease was extended, behind what caused it. */
+  showExtension(): void {
+    if (!this.#extended || this.state === undefined) return;
+    this.#extended = false;
+    this.show(extendedEvent(this.state.lease), undefined);
   }
 
   /** Evolves by an entry that is durable. */
   fold(entry: Entry): void {
-    this.#evolution.take(entry);
+    this.#take(entry);
+  }
+
+  #take(entry: Entry): readonly Intent[] {
+    const { expired } = this.#runtime;
+    const isNew = this.state === undefined;
+    const intents = this.#evolution.take(entry);
+    if (entry.kind === 'session.expired') expired.add(this.id);
+    else if (isNew && this.state !== undefined) expired.delete(this.id);
+    return intents;
   }
 
   /** Work that was accepted before the session existed is in its lane from now on. Its deadline was armed then. */
@@ -114,7 +153,7 @@ export class Session {
   }
 
   /** Records a durable event of the running turn and shows it when it is durable. */
-  emit(commandId: string, event: SessionEvent): void {
+  emit(commandId: string | undefined, event: SessionEvent): void {
     const { state } = this;
     if (state === undefined) return;
     const seq = state.seq + 1;
@@ -122,13 +161,14 @@ export class Session {
     this.record({
       kind: 'session.event',
       sessionId: this.id,
-      commandId,
+      ...(commandId !== undefined && { commandId }),
       seq,
       eventType: event.type,
       content: { event },
     });
     const frame = eventFrame(frames, this.id, state.epoch, seq, event, undefined);
     releases.hold(this.#lastBatch, () => subscriptions.publish(this.id, frame));
+    this.showExtension();
   }
 
   /** What is shown from now on waits for this batch: whoever attached with it has not seen it in the snapshot. */

@@ -16,6 +16,7 @@ export const attachSession = sessionCommand({
   type: 'attach_session',
   scope: 'observe',
   lane: 'read',
+  activity: 'none',
   fields: {
     ...envelopes.attachment,
     after: z.optional(afterField),
@@ -41,6 +42,7 @@ export const switchSession = sessionCommand({
   type: 'switch_session',
   scope: 'observe',
   lane: 'read',
+  activity: 'none',
   fields: envelopes.attachment,
   decide: (_frame, session) =>
     attach(session, { sessionInfo: sessionInfo(session) }, { after: 'live', deltas: 'full' }),
@@ -50,6 +52,7 @@ export const detachSession = sessionCommand({
   type: 'detach_session',
   scope: 'observe',
   lane: 'control',
+  activity: 'none',
   journalled: false,
   fields: envelopes.attachment,
   decide: (_frame, session) => ({

@@ -11,6 +11,7 @@ export const backup = serverCommand({
   type: 'backup',
   scope: 'operate',
   lane: 'control',
+  activity: 'none',
   timeout: 'long',
   fields: envelopes.server,
   decide: (_frame, server) => ({ do: 'consult', consult: () => server.backUp() }),

@@ -6,6 +6,7 @@
  */
 import { z } from 'zod';
 import type {
+  CommandActivity,
   CommandContract,
   CommandFrame,
   ConsultDecision,
@@ -31,6 +32,8 @@ interface CommandSpec<Fields extends z.ZodRawShape> {
   readonly type: string;
   readonly scope: Scope;
   readonly lane: MailboxLane;
+  /** Does it keep its session alive? Of each command somebody has to say so. */
+  readonly activity: CommandActivity;
   /** One of `envelopes`, and the command's own fields behind it. */
   readonly fields: Fields;
   /** Default `short`. */
@@ -96,6 +99,7 @@ function common<Fields extends z.ZodRawShape>(spec: CommandSpec<Fields>) {
     type: spec.type,
     scope: spec.scope,
     lane: spec.lane,
+    activity: spec.activity,
     journalled: spec.journalled ?? spec.lane !== 'read',
     timeout: spec.timeout ?? 'short',
     idempotent: spec.idempotent ?? false,

@@ -9,6 +9,7 @@ export const getCommandHistory = serverCommand({
   type: 'get_command_history',
   scope: 'observe',
   lane: 'read',
+  activity: 'none',
   fields: { ...envelopes.server, ...historyFields },
   decide(frame, server) {
     const problem = filterProblem(frame);

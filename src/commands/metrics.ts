@@ -15,6 +15,7 @@ export const getMetrics = serverCommand({
   type: 'get_metrics',
   scope: 'observe',
   lane: 'read',
+  activity: 'none',
   fields: envelopes.server,
   decide: (_frame, server) => answer(metrics(server)),
 });

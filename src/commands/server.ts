@@ -11,6 +11,7 @@ export const healthCheck = serverCommand({
   type: 'health_check',
   scope: 'observe',
   lane: 'read',
+  activity: 'none',
   fields: envelopes.server,
   decide: (_frame, server) =>
     answer({
@@ -25,6 +26,7 @@ export const getStartupRecovery = serverCommand({
   type: 'get_startup_recovery',
   scope: 'observe',
   lane: 'read',
+  activity: 'none',
   fields: envelopes.server,
   decide: (_frame, server) => answer(startupRecovery(server.recovery)),
 });
@@ -33,6 +35,7 @@ export const ping = serverCommand({
   type: 'ping',
   scope: 'observe',
   lane: 'read',
+  activity: 'none',
   fields: envelopes.server,
   decide: (_frame, server) => answer({ time: timeText(server.now) }),
 });

@@ -28,6 +28,7 @@ export const getSessionEvents = sessionCommand({
   type: 'get_session_events',
   scope: 'observe',
   lane: 'read',
+  activity: 'none',
   fields: {
     ...envelopes.attachment,
     after: z.optional(afterField),

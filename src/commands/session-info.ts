@@ -25,11 +25,18 @@ export function sessionState(session: SessionView, capabilities: readonly string
     capabilities: [...capabilities],
     sessionVersion: session.version,
     lastActivityAt: timeText(session.lastActivityAt),
+    lease: leaseInfo(session.lease),
     queued: { steers: session.steers.length, followUps: session.followUps.length },
   };
   if (session.cwd !== null) state['cwd'] = session.cwd;
   if (session.labels !== null) state['labels'] = session.labels;
   return state;
+}
+
+/** With the threshold, so that a countdown needs no configuration of its own. */
+function leaseInfo({ deadlineAt, extensions, policy }: SessionView['lease']): JsonObject {
+  const { extensionsMax, thresholdMs } = policy;
+  return { deadline: timeText(deadlineAt), extensions, extensionsMax, thresholdMs };
 }
 
 export function timeText(at: number): string {

@@ -19,6 +19,7 @@ export const getState = sessionCommand({
   type: 'get_state',
   scope: 'observe',
   lane: 'read',
+  activity: 'none',
   fields: envelopes.session,
   decide: (_frame, session, server) => answer(sessionState(session, server.engineCapabilities(session.engine))),
 });
@@ -27,6 +28,7 @@ export const getMessages = sessionCommand({
   type: 'get_messages',
   scope: 'observe',
   lane: 'read',
+  activity: 'none',
   fields: envelopes.session,
   decide: (_frame, session) => answer({ messages: [...session.messages] }),
 });
@@ -35,6 +37,7 @@ export const getLastAssistantText = sessionCommand({
   type: 'get_last_assistant_text',
   scope: 'observe',
   lane: 'read',
+  activity: 'none',
   fields: envelopes.session,
   decide: (_frame, session) => answer({ text: lastAssistantText(session.messages) }),
 });
@@ -44,6 +47,7 @@ export const listSessions = serverCommand({
   type: 'list_sessions',
   scope: 'observe',
   lane: 'read',
+  activity: 'none',
   fields: {
     ...envelopes.server,
     cursor: classed(

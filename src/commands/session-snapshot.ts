@@ -21,6 +21,7 @@ export const getSessionSnapshot = sessionCommand({
   type: 'get_session_snapshot',
   scope: 'observe',
   lane: 'read',
+  activity: 'none',
   fields: { ...envelopes.session, seq: classed('operational', z.optional(seqField)) },
   decide({ seq }, session, server) {
     if (seq === undefined) {

@@ -12,6 +12,7 @@ export const getSessionStats = sessionCommand({
   type: 'get_session_stats',
   scope: 'observe',
   lane: 'read',
+  activity: 'none',
   fields: envelopes.session,
   decide: (_frame, session) => answer(sessionStats(session)),
 });

@@ -6,7 +6,7 @@ import type { Json, SessionSpec } from '../../actors/message.ts';
 import { classed } from '../protocol/data-class.ts';
 import { envelopes, isNotBlank } from '../protocol/envelope.ts';
 import { field, textField } from '../protocol/field.ts';
-import { openingCommand, refuse, sessionCommand } from './command.ts';
+import { openingCommand, sessionCommand } from './command.ts';
 import { nameField } from './fields.ts';
 import { sessionInfo } from './session-info.ts';
 
@@ -14,6 +14,10 @@ const CWD_CHARS_MAX = 4096;
 const ENGINE_CHARS_MAX = 64;
 const LABELS_MAX = 64;
 const LABEL_CHARS_MAX = 256;
+
+/** A month: what has to be there longer is no session. */
+const TTL_MS_MAX = 30 * 24 * 3_600_000;
+const TTL_TEXT = `Must be a whole number of milliseconds from 1 to ${TTL_MS_MAX}`;
 
 const ENGINE_TEXT = 'Must be a non-empty string if provided';
 
@@ -28,6 +32,8 @@ const workingDirectory = textField('Must be a string if provided', CWD_CHARS_MAX
   if (path.includes('\0') || path.startsWith('~')) return 'CWD contains potentially dangerous path components';
   return /^(\/|[a-zA-Z]:[\\/]|\\\\)/.test(path) ? undefined : 'CWD must be an absolute path';
 });
+
+const lifetime = z.int({ error: TTL_TEXT }).min(1, { error: TTL_TEXT }).max(TTL_MS_MAX, { error: TTL_TEXT });
 
 /** Checked by the engine, which alone knows what it takes. */
 const engineInput = field<Json>({ description: 'Belongs to the engine.' }, () => undefined);
@@ -47,6 +53,7 @@ export const createSession = openingCommand({
   type: 'create_session',
   scope: 'drive',
   lane: 'work',
+  activity: 'user',
   // An engine may have to be loaded first; one that never gets there must not hold the mailbox for good.
   timeout: 'long',
   fields: {
@@ -57,16 +64,17 @@ export const createSession = openingCommand({
     cwd: classed('content', z.optional(workingDirectory)),
     labels: classed('content', z.optional(labels)),
     input: classed('content', z.optional(engineInput)),
+    ttl: classed('operational', z.optional(lifetime)),
   },
   decide(frame) {
-    if (frame['ttl'] !== undefined) return refuse('UNSUPPORTED', "This server does not support 'ttl' of a session");
-    const { engine = frame.kind, input, name, cwd, labels } = frame;
+    const { engine = frame.kind, input, name, cwd, labels, ttl } = frame;
     const spec: SessionSpec = {
       engine,
       ...(input === undefined ? {} : { input }),
       ...(name === undefined ? {} : { name }),
       ...(cwd === undefined ? {} : { cwd }),
       ...(labels === undefined ? {} : { labels }),
+      ...(ttl === undefined ? {} : { ttlMs: ttl }),
     };
     return {
       do: 'open',
@@ -80,6 +88,7 @@ export const deleteSession = sessionCommand({
   type: 'delete_session',
   scope: 'drive',
   lane: 'control',
+  activity: 'user',
   endsSession: true,
   fields: envelopes.deletion,
   decide: () => ({ do: 'close', reason: 'deleted', data: { deleted: true } }),
@@ -89,6 +98,7 @@ export const setSessionName = sessionCommand({
   type: 'set_session_name',
   scope: 'drive',
   lane: 'work',
+  activity: 'user',
   idempotent: true,
   fields: { ...envelopes.session, name: nameField },
   decide: (frame) => ({

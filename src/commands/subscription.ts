@@ -33,6 +33,7 @@ export const subscribe = serverCommand({
   type: 'subscribe',
   scope: 'observe',
   lane: 'read',
+  activity: 'none',
   fields: { ...envelopes.server, topics, scope: choiceField(['own', 'visible']).optional() },
   decide(frame) {
     const scope = frame.scope ?? 'visible';
@@ -44,6 +45,7 @@ export const unsubscribe = serverCommand({
   type: 'unsubscribe',
   scope: 'observe',
   lane: 'read',
+  activity: 'none',
   fields: { ...envelopes.server, topics },
   decide: (frame) => change(frame.topics, (topics) => ({ type: 'unsubscribe', topics })),
 });

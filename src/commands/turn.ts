@@ -20,6 +20,7 @@ export const prompt = sessionCommand({
   type: 'prompt',
   scope: 'drive',
   lane: 'work',
+  activity: 'user',
   timeout: 'long',
   turn: true,
   fields: {
@@ -34,6 +35,7 @@ export const steer = sessionCommand({
   type: 'steer',
   scope: 'drive',
   lane: 'control',
+  activity: 'user',
   fields: { ...envelopes.session, ...messageFields },
   decide: (frame) => queue('steer', frame),
 });
@@ -42,6 +44,7 @@ export const followUp = sessionCommand({
   type: 'follow_up',
   scope: 'drive',
   lane: 'control',
+  activity: 'user',
   fields: { ...envelopes.session, ...messageFields },
   decide: (frame) => queue('followUp', frame),
 });
@@ -51,6 +54,7 @@ export const abort = sessionCommand({
   type: 'abort',
   scope: 'drive',
   lane: 'control',
+  activity: 'user',
   interrupts: true,
   fields: envelopes.session,
   decide: () => ({ do: 'interrupt' }),

@@ -14,6 +14,7 @@ export const verifyJournal = serverCommand({
   type: 'verify_journal',
   scope: 'operate',
   lane: 'read',
+  activity: 'none',
   timeout: 'long',
   fields: envelopes.server,
   decide(_frame, server) {

@@ -49,6 +49,7 @@ const command = {
   traceparent: 'operational',
   dependsOn: 'identity',
   fingerprint: 'identity',
+  passive: 'operational',
 } as const;
 
 const outcome = {
@@ -68,6 +69,7 @@ export const commandShape = {
   ifSessionVersion: 'operational',
   idempotencyKey: 'identity',
   respond: 'operational',
+  ttl: 'operational',
 } as const satisfies Shape;
 
 const message = {
@@ -86,6 +88,11 @@ export const eventShape = {
   state: 'operational',
   message,
   messages: [message],
+  deadline: 'operational',
+  remainingMs: 'operational',
+  extensions: 'operational',
+  extensionsMax: 'operational',
+  final: 'operational',
   fields: { name: 'content', model: 'content', thinkingLevel: 'operational' },
 } as const satisfies Shape;
 
@@ -96,6 +103,12 @@ const factShape = {
   owner: 'identity',
   engine: 'operational',
   machineVersion: 'operational',
+  lease: {
+    baseMs: 'operational',
+    extensionMs: 'operational',
+    extensionsMax: 'operational',
+    thresholdMs: 'operational',
+  },
   reason: 'operational',
   mode: 'operational',
   input: 'content',
@@ -143,6 +156,7 @@ export const stateShape: { readonly [Field in keyof SessionView]-?: Shape } = {
   followUps: 'content',
   resume: 'content',
   turn: 'operational',
+  lease: 'operational',
   closed: 'operational',
 };
 
@@ -177,6 +191,7 @@ export const entryClasses: EntryClasses = {
       acceptedOffset: 'identity',
       interrupted: 'operational',
       recovered: 'operational',
+      passive: 'operational',
     },
     content: { ...outcomeContent, resume: 'content' },
   },
@@ -187,6 +202,14 @@ export const entryClasses: EntryClasses = {
   'turn.released': {
     meta: { ...head, sessionId: 'identity', commandId: 'identity' },
     content: { resume: 'content' },
+  },
+  'lease.extended': {
+    meta: { ...head, sessionId: 'identity', deadlineAt: 'operational', extensions: 'operational' },
+    content: none,
+  },
+  'session.expired': {
+    meta: { ...head, sessionId: 'identity', deadlineAt: 'operational' },
+    content: none,
   },
   'server.started': {
     meta: { ...head, boot: 'identity', serverVersion: 'operational' },

@@ -158,6 +158,7 @@ const SETTLED = {
     idempotencyKey: true,
     keyScope: true,
     traceparent: true,
+    passive: true,
     success: true,
     errorCode: true,
     timedOut: true,
@@ -192,6 +193,7 @@ function settledMeta(entry: CommandSettled): string {
   if (entry.idempotencyKey !== undefined) text += `,"idempotencyKey":${quote(entry.idempotencyKey)}`;
   if (entry.keyScope !== undefined) text += `,"keyScope":${quote(entry.keyScope)}`;
   if (entry.traceparent !== undefined) text += `,"traceparent":${quote(entry.traceparent)}`;
+  if (entry.passive !== undefined) text += `,"passive":${entry.passive}`;
   text += `,"success":${entry.success}`;
   if (entry.errorCode !== undefined) text += `,"errorCode":${quote(entry.errorCode)}`;
   if (entry.timedOut !== undefined) text += `,"timedOut":${entry.timedOut}`;

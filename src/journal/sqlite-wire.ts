@@ -76,6 +76,8 @@ const KIND_NUMBER: Readonly<Record<EntryKind, number>> = {
   'journal.restored': 9,
   'session.restored': 10,
   'housekeeping.finished': 11,
+  'lease.extended': 12,
+  'session.expired': 13,
 };
 const KINDS = Object.keys(KIND_NUMBER) as readonly EntryKind[];
 

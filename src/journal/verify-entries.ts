@@ -11,7 +11,10 @@ import type {
   CommandStarted,
   Entry,
   JournalProblem,
+  LeaseExtended,
+  SessionExpired,
 } from '../../actors/entry.ts';
+import type { SessionOpened } from '../../actors/session/event.ts';
 import { KnownIds } from './verify-ids.ts';
 
 type Place = Omit<JournalProblem, 'problem'>;
@@ -25,6 +28,10 @@ interface OpenCommand {
 interface SessionCount {
   version: number;
   seq: number;
+  /** Undefined in a journal that is older than lifetimes. */
+  readonly extensionsMax: number | undefined;
+  deadlineAt: number;
+  extensions: number;
 }
 
 const LANE_OF_SESSION = 'session:';
@@ -89,6 +96,12 @@ export class EntryAudit {
         break;
       case 'session.event':
         this.#number(entry, entry.seq, 1);
+        break;
+      case 'lease.extended':
+        this.#extend(entry);
+        break;
+      case 'session.expired':
+        this.#expire(entry);
         break;
       case 'turn.released':
       case 'server.stopped':
@@ -157,17 +170,51 @@ export class EntryAudit {
     const failed = entry.errorCode !== undefined;
     this.#must(entry.success !== failed, entry, failed ? 'succeeds with an error code' : 'fails without an error code');
     const { events = [], facts = [] } = entry.content;
-    const opens = facts.some(({ type }) => type === 'session.opened');
-    if (opens) this.#openSession(entry);
+    const opened = facts.find((fact) => fact.type === 'session.opened');
+    if (opened !== undefined) this.#openSession(entry, opened.lease);
     else this.#version(entry, accepted.mailbox === 'control' && events.length === 0);
     if (events.length > 0) this.#number(entry, entry.seq, events.length);
     if (facts.some(({ type }) => type === 'session.closed')) this.#sessions.delete(entry.lane);
   }
 
-  #openSession(entry: Ending): void {
+  #openSession(entry: Ending, lease: SessionOpened['lease']): void {
     this.#must(!this.#sessions.has(entry.lane), entry, 'opens a session that is there');
     this.#must(entry.sessionVersion === 0, entry, `opens a session at version ${String(entry.sessionVersion)}`);
-    this.#sessions.set(entry.lane, { version: 0, seq: 0 });
+    const deadlineAt = entry.at + (lease?.baseMs ?? 0);
+    const extensionsMax = lease?.extensionsMax;
+    this.#sessions.set(entry.lane, { version: 0, seq: 0, extensionsMax, deadlineAt, extensions: 0 });
+  }
+
+  /** An inherited lease is given a first time of its own, which is no extension. */
+  #extend(entry: LeaseExtended): void {
+    const session = this.#sessions.get(entry.lane);
+    if (session === undefined) {
+      this.#must(false, entry, 'extends a session that is not there');
+      return;
+    }
+    const { deadlineAt, extensions, extensionsMax = Infinity } = session;
+    const first = session.extensionsMax === undefined && entry.extensions === 0;
+    this.#must(
+      first || entry.extensions === extensions + 1,
+      entry,
+      `is extension ${entry.extensions} after ${extensions}`,
+    );
+    this.#must(entry.extensions <= extensionsMax, entry, `is extension ${entry.extensions} of ${extensionsMax}`);
+    this.#must(entry.deadlineAt > deadlineAt, entry, `puts the end at ${entry.deadlineAt}, before ${deadlineAt}`);
+    session.deadlineAt = entry.deadlineAt;
+    session.extensions = entry.extensions;
+  }
+
+  #expire(entry: SessionExpired): void {
+    const session = this.#sessions.get(entry.lane);
+    this.#must(session !== undefined, entry, 'ends a session that is not there');
+    const due = session?.extensionsMax === undefined || entry.deadlineAt === session.deadlineAt;
+    this.#must(due, entry, `ends at ${entry.deadlineAt}, not at ${String(session?.deadlineAt)}`);
+    this.#must(entry.at >= entry.deadlineAt, entry, 'ends before its time');
+    for (const { accepted } of this.#open.values()) {
+      this.#must(accepted.lane !== entry.lane, entry, `ends a session that offset ${accepted.offset} keeps alive`);
+    }
+    this.#sessions.delete(entry.lane);
   }
 
   /** `mayKeep`: control that found nothing to do succeeds and changes nothing. */

@@ -133,8 +133,8 @@ export const errors = {
     retry: 'new id',
   },
   SESSION_EXPIRED: {
-    meaning: "The session's lifetime ended.",
-    action: 'Create a new session.',
+    meaning: "The session's lifetime ended, or it lives on only for what runs and takes no new work.",
+    action: 'Create a new session; its id may be the same.',
     retry: 'never',
   },
   SESSION_QUARANTINED: {

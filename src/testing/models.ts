@@ -8,6 +8,7 @@ import {
   housekeepingMachine,
   journalMachine,
   laneMachine,
+  leaseMachine,
   recoveryMachine,
   serverMachine,
   sessionMachine,
@@ -75,6 +76,17 @@ const lane = modelOf(laneMachine, {
   ],
 });
 
+/** One extension, and one too many: what is far from the cap is like what is one step from it. */
+const lease = modelOf(leaseMachine, {
+  inputs: [{ extensions: 0, extensionsMax: 1 }],
+  events: [
+    { type: 'expiry.announced' },
+    { type: 'lease.extended', extensions: 1 },
+    { type: 'lease.extended', extensions: 2 },
+    { type: 'session.expired' },
+  ],
+});
+
 /** How far the fold has come decides nothing; that it began is what tells positions apart. */
 const recovery = modelOf(recoveryMachine, {
   events: [
@@ -115,6 +127,9 @@ const session = modelOf(sessionMachine, {
     { type: 'turn.settled' },
     { type: 'turn.interrupted' },
     { type: 'engine.released' },
+    { type: 'expiry.announced', extensions: 0, extensionsMax: 4 },
+    { type: 'lease.extended' },
+    { type: 'session.expired' },
     { type: 'session.closed' },
   ],
 });
@@ -157,6 +172,7 @@ export const models: Readonly<Record<string, MachineModel>> = {
   housekeeping,
   journal,
   lane,
+  lease,
   recovery,
   server,
   session,

@@ -224,6 +224,7 @@ describe('a handler that throws', () => {
       type: 'broken',
       scope: 'drive',
       lane: 'work',
+      activity: 'user',
       fields: envelopes.session,
       decide: () => {
         throw new Error('a secret in a stack');

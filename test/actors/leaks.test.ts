@@ -46,6 +46,7 @@ function createPoison() {
     type: 'poison',
     scope: 'drive',
     lane: 'control',
+    activity: 'user',
     fields: envelopes.session,
     decide: (_frame, session) => {
       if (tried.delete(session.id)) return { do: 'settle', outcome: { success: true } };

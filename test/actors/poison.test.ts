@@ -19,6 +19,7 @@ async function boot(store: MemoryStore | undefined, idempotent: boolean) {
     type: 'lethal',
     scope: 'drive',
     lane: 'work',
+    activity: 'user',
     idempotent,
     fields: envelopes.session,
     decide: () => {

@@ -44,6 +44,7 @@ async function crashing(throws: number, lane: 'work' | 'control' = 'control'): P
     type: 'poison',
     scope: 'drive',
     lane,
+    activity: 'user',
     fields: envelopes.session,
     decide: () => {
       tries += 1;

@@ -18,6 +18,7 @@ async function crashing(throws: number, lane: 'work' | 'control' | 'read' = 'wor
     type: 'poison',
     scope: 'drive',
     lane,
+    activity: 'user',
     fields: envelopes.session,
     decide: () => {
       tries.count += 1;
@@ -34,6 +35,7 @@ async function crashing(throws: number, lane: 'work' | 'control' | 'read' = 'wor
     type: 'unfoldable',
     scope: 'drive',
     lane: 'work',
+    activity: 'user',
     fields: envelopes.session,
     decide: () => ({ ...settle, events: [null as never] }),
   });

@@ -50,6 +50,7 @@ describe('the supervision tree', () => {
       '    session (transient)',
       '      lane (temporary)',
       '      turn (temporary)',
+      '      lease (temporary)',
       '      command (temporary)',
       '  upkeep (permanent, oneForOne)',
       '    housekeeping (permanent)',
@@ -94,7 +95,7 @@ describe('the supervision tree', () => {
   it('restarts nothing durable as it was: the journal is read again, and all else of it is folded behind that', () => {
     const order = supervisionTree.children.map(({ id }) => id) as string[];
     const durable = nodes.filter(({ spec }) => spec.state === 'durable');
-    expect(durable.map(({ spec }) => spec.id)).toEqual(['journal', 'session', 'turn', 'command']);
+    expect(durable.map(({ spec }) => spec.id)).toEqual(['journal', 'session', 'turn', 'lease', 'command']);
     for (const { spec, above } of durable) {
       if (spec.id === 'journal') continue;
       const [, branch] = above;

@@ -153,6 +153,7 @@ function createFlaky() {
     type: 'flaky',
     scope: 'drive',
     lane: 'work',
+    activity: 'user',
     fields: envelopes.session,
     decide: ({ id }) => {
       const outcome = { success: true } as const;

@@ -37,7 +37,7 @@ it('shows the state value, the context and the charts below, now and at every ev
     context: { sessionId: 's', name: 'x', turn: { commandId: 'p' }, messages: [{ role: 'assistant' }] },
     children: { turn: { value: 'streaming', context: { commandId: 'p' } }, command: { value: 'running' } },
     machineId: 'session',
-    machineVersion: '1',
+    machineVersion: '2',
   });
   engine.turn.endRun();
   engine.turn.finish();

@@ -39,11 +39,8 @@ describe('create_session', () => {
     });
   });
 
-  it('refuses a lifetime, which nothing would keep', () => {
-    expect(decide(createSession, { ttl: 60_000 })).toMatchObject({
-      do: 'settle',
-      outcome: { success: false, errorCode: 'UNSUPPORTED', error: "This server does not support 'ttl' of a session" },
-    });
+  it('hands on how long the session is to live', () => {
+    expect(decide(createSession, { ttl: 60_000 })).toMatchObject({ do: 'open', spec: { ttlMs: 60_000 } });
   });
 });
 
@@ -79,6 +76,7 @@ describe('get_state', () => {
           capabilities: ['of-echo'],
           sessionVersion: 3,
           lastActivityAt: '2026-01-02T03:04:06.006Z',
+          lease: { deadline: '2026-01-03T03:04:05.006Z', extensions: 0, extensionsMax: 4, thresholdMs: 3_600_000 },
           queued: { steers: 0, followUps: 0 },
         },
       },

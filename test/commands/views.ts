@@ -39,6 +39,14 @@ export function sessionView(differences: Partial<SessionView> = {}): SessionView
     followUps: [],
     resume: null,
     turn: null,
+    lease: {
+      policy: { baseMs: 86_400_000, extensionMs: 21_600_000, extensionsMax: 4, thresholdMs: 3_600_000 },
+      deadlineAt: createdAt + 86_400_000,
+      extensions: 0,
+      extendedAt: null,
+      announced: false,
+      inherited: false,
+    },
     closed: null,
     ...differences,
   };
@@ -88,6 +96,7 @@ export function serverView(differences: ServerDifferences = {}): ServerView {
       actors: 2,
       children: 0,
       timers: 0,
+      leases: sessions.length,
       connections: 1,
       held: 0,
       known: 0,

@@ -151,6 +151,11 @@ class Auditor {
         this.#must(entry.classified === this.#recovered, entry, `says ${entry.classified}, ended ${this.#recovered}`);
         this.#must(entry.requeued === this.#open.size, entry, `took ${entry.requeued} of ${this.#open.size} back`);
         break;
+      case 'session.expired':
+        this.#must(entry.at >= entry.deadlineAt, entry, 'ends a session before its time');
+        this.#must(this.#sessions.delete(entry.sessionId), entry, 'ends a session that is not there');
+        break;
+      case 'lease.extended':
       case 'turn.released':
       case 'server.stopped':
       case 'journal.restored':

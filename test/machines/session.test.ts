@@ -9,18 +9,25 @@ const times = (steps: readonly PlayedStep[], type: string): number =>
   steps.filter(({ event, taken }) => event?.type === type && taken.length > 0).length;
 
 /** Children by state: an idle session has none, and only an engine that was called has a command and a turn. */
-function childrenOf(step: PlayedStep): string[] {
-  if (isIn(step, 'active.busy.waiting')) return ['lane'];
-  if (isIn(step, 'active.busy.turn')) return ['command', 'lane', 'turn'];
+function childrenOf(step: PlayedStep, announced: boolean): string[] {
+  const lease = announced ? ['lease'] : [];
+  if (isIn(step, 'active.busy.waiting')) return ['lane', ...lease];
+  if (isIn(step, 'active.busy.turn')) return ['command', 'lane', ...lease, 'turn'];
+  if (isIn(step, 'active')) return lease;
   return isIn(step, 'closing') ? ['command', 'turn'] : [];
 }
 
 describeChart('session', {
   states: 12,
-  transitions: 16,
+  transitions: 19,
   promise(steps) {
     const intents = intentsOf(steps);
-    for (const step of steps) expect(step.position.children, step.event?.type).toEqual(childrenOf(step));
+    let announced = false;
+    for (const step of steps) {
+      if (step.taken.length > 0 && step.event?.type === 'expiry.announced') announced = true;
+      if (step.taken.length > 0 && step.event?.type === 'lease.extended') announced = false;
+      expect(step.position.children, step.event?.type).toEqual(childrenOf(step, announced));
+    }
     expect(count(intents, 'forgetSession')).toBe(isIn(steps.at(-1)!, 'closed') ? 1 : 0);
     expect(count(intents, 'armDeadline')).toBe(times(steps, 'work.accepted'));
     expect(count(intents, 'callEngine')).toBe(times(steps, 'turn.started'));

@@ -99,6 +99,13 @@ export function audit(entries: readonly Entry[]): Audit {
       case 'session.event':
         number(entry, entry.seq, 1);
         break;
+      case 'session.expired':
+        must(sessions.delete(entry.lane), entry, 'ends a session that is not there');
+        must(entry.at >= entry.deadlineAt, entry, `ends at ${entry.at}, before ${entry.deadlineAt}`);
+        for (const { offset, lane } of accepted.values()) {
+          must(lane !== entry.lane || outcomes.has(offset), entry, `ends what offset ${offset} keeps alive`);
+        }
+        break;
       default:
         break;
     }

@@ -1,6 +1,7 @@
 /** Sessions as their entries alone tell them: what a boot folds before it classifies anything. */
 import type { CommandAccepted, Entry } from '../../actors/entry.ts';
 import { sessionLane } from '../../actors/entry.ts';
+import { ExpiredSessions } from '../../actors/expired-sessions.ts';
 import { Host } from '../../actors/host.ts';
 import type { Runtime } from '../../actors/runtime.ts';
 import { Session } from '../../actors/session/session.ts';
@@ -8,7 +9,8 @@ import { createSimulatedClock } from '../../src/testing/clock.ts';
 import { limits } from './world.ts';
 
 export function foldSessions(entries: readonly Entry[]): Map<string, Session> {
-  const runtime = { host: new Host(createSimulatedClock()), limits } as Runtime;
+  const expired = new ExpiredSessions();
+  const runtime = { host: new Host(createSimulatedClock()), limits, expired } as Runtime;
   const sessions = new Map<string, Session>();
   const inFlight = new Map<number, CommandAccepted>();
   for (const entry of entries) {

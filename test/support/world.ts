@@ -48,6 +48,7 @@ export const limits: Limits = {
   heartbeatTimeoutMs: 10_000,
   idempotencyEntriesMax: 10_000,
   idempotencyCacheBytesMax: 1_048_576,
+  lease: { baseMs: 24 * 3_600_000, extensionMs: 6 * 3_600_000, extensionsMax: 4, thresholdMs: 3_600_000 },
   requeue: true,
   attemptsMax: 3,
 };
