@@ -26,8 +26,13 @@ import { createWorld } from '../support/world.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
+/** What a session's data says for nothing. A snapshot shows it as it is, because it is to be compared with a fold. */
+const NOTHING_IN_DATA = ['closed', 'cwd', 'input', 'labels', 'lease.extendedAt', 'model', 'name', 'resume'];
 /** Of these commands the answer may be that there is none; and of no other. */
-const NULL_ANSWERS: Readonly<Record<string, readonly string[]>> = { get_last_assistant_text: ['data.text'] };
+const NULL_ANSWERS: Readonly<Record<string, readonly string[]>> = {
+  get_last_assistant_text: ['data.text'],
+  get_session_snapshot: NOTHING_IN_DATA.map((field) => `data.context.${field}`),
+};
 /** Fields of commands that are not the server's to judge. */
 const FOREIGN: readonly string[] = ['create_session.input'];
 
