@@ -56,8 +56,8 @@ function expire(runtime: Runtime, mailbox: Mailbox, session: Session, now: numbe
   const { frames, releases, subscriptions, telemetry } = runtime;
   const { id } = mailbox;
   const { deadlineAt, extensions } = session.state!.lease;
-  mailbox.closing();
   session.record({ kind: 'session.expired', sessionId: id, deadlineAt, content: {} }, now);
+  mailbox.closing();
   releases.hold(session.lastBatch, () => {
     telemetry.observe({ level: 'info', message: 'session expired', sessionId: id, deadlineAt, extensions });
     subscriptions.announceSession(frames.notice('session_deleted', { sessionId: id, reason: 'expired' }));

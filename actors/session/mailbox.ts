@@ -47,6 +47,7 @@ export class Mailbox implements ExecutionOwner {
   #quarantine: Quarantine | undefined;
   /** Its session's time is over; what runs or waits keeps it alive. */
   overdue = false;
+  #uncounted = false;
   readonly waiting = new WaitingRoom();
 
   constructor(runtime: Runtime, outcomes: Outcomes, owner: MailboxOwner<Mailbox>, id: string) {
@@ -82,7 +83,6 @@ export class Mailbox implements ExecutionOwner {
     return this.waiting.size + this.#execution.held.length;
   }
 
-  /** Nothing runs or waits in its session. */
   get rests(): boolean {
     return this.#gate === 'open' && this.depth === 0 && this.#session?.rests === true;
   }
@@ -203,7 +203,7 @@ export class Mailbox implements ExecutionOwner {
   freeze(): Frozen {
     const acting = this.#execution.acting?.told === false ? this.#execution.acting : undefined;
     const commands = new Set(orderOf(acting, this.pending(), this.waiting.parked, this.#gate === 'open'));
-    if (this.#gate !== 'closed' && this.#exists) this.#owner.sessionCount -= 1;
+    if (!this.#uncounted && this.#exists) this.#owner.sessionCount -= 1;
     this.#gate = 'frozen';
     this.#runtime.leases.disarm(this.id);
     const run = this.#execution.detach();
@@ -354,6 +354,7 @@ export class Mailbox implements ExecutionOwner {
 
   closed(): void {
     this.#quarantine = undefined;
+    this.#uncounted = true;
     this.#owner.sessionCount -= 1;
     this.#runtime.leases.disarm(this.id);
     this.#owner.closed(this);

@@ -16,6 +16,9 @@ import { entryProblems, eventProblems } from '../support/script-checks.ts';
 import { audit } from '../support/audit.ts';
 import { entriesOf } from '../support/store.ts';
 
+/** Shorter than the waits of a script: sessions are announced, extended and ended in the middle of everything else. */
+const SHORT_LIVES = { baseMs: 60_000, extensionMs: 30_000, extensionsMax: 2, thresholdMs: 20_000 };
+
 const full = (): Error => Object.assign(new Error('database or disk is full'), { code: 'SQLITE_FULL' });
 
 const troubles = {
@@ -61,7 +64,7 @@ it('any trouble under any script leaves every frame answered and the journal tru
   await fc.assert(
     fc.asyncProperty(troubled(30), async (steps) => {
       vi.restoreAllMocks();
-      const player = await ScriptPlayer.start({ limits: { idempotencyCacheBytesMax: 600 } });
+      const player = await ScriptPlayer.start({ limits: { idempotencyCacheBytesMax: 600, lease: SHORT_LIVES } });
       const { world } = player;
       const asked = countAsked(player);
       for (const [step, which] of steps) {
