@@ -39,3 +39,6 @@ export function pendingRefusal(
   if (!countsAsPending(contract) || connection.pending < limits.pendingMax) return undefined;
   return failure('TOO_MANY_PENDING', `Too many pending commands for this connection (max ${limits.pendingMax})`);
 }
+
+export const unavailable = (): Failure =>
+  failure('JOURNAL_UNAVAILABLE', 'The journal can not be written; nothing can be changed now');

@@ -76,6 +76,11 @@ export class Deduplication {
     this.#evictEntries();
   }
 
+  /** Outcomes of commands that name this string are no longer at hand: the journal has what may still be told. */
+  forgetOutcomes(quoted: string): void {
+    this.#cache.forget(quoted);
+  }
+
   #add({ byId, byKey }: Names, settled: Settled): number {
     const row = this.#settled.add(settled);
     if (byId !== undefined) this.#set(byId, row);

@@ -9,7 +9,7 @@ import { isSettled } from './deduplication.ts';
 import type { Deduplication } from './deduplication.ts';
 import { idKey } from './names.ts';
 import { failure } from './message.ts';
-import type { Failure } from './message.ts';
+import type { Failure, Json } from './message.ts';
 import type { ParsedCommand } from './ports.ts';
 
 /** Why the dependencies of a frame can't be taken, if so. Nothing is changed. */
@@ -41,7 +41,7 @@ export function tie(
     const known = deduplication.find(idKey(command.principal.id, id));
     if (known === undefined) {
       // Known when the command was admitted, unknown after a restart: it was a read, and reads are not journalled.
-      command.dependencyFailure ??= failed(id, 'read lost');
+      command.dependencyFailure ??= failed(id, LOST, { reason: LOST });
     } else if (isSettled(known)) {
       if (!known.success) {
         const outcome = known.kept?.outcome;
@@ -60,7 +60,9 @@ export function tie(
   }
 }
 
-function failed(id: string, reason: string | undefined): Failure {
+const LOST = 'read lost';
+
+function failed(id: string, reason: string | undefined, details?: Json): Failure {
   const text = reason === undefined ? `Dependency '${id}' failed` : `Dependency '${id}' failed: ${reason}`;
-  return failure('DEPENDENCY_FAILED', text);
+  return failure('DEPENDENCY_FAILED', text, details);
 }

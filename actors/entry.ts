@@ -209,6 +209,27 @@ export interface HousekeepingFinished extends EntryHead {
   readonly content: { readonly result?: Json; readonly error?: string };
 }
 
+/**
+ * The content of a session is removed from everything before this entry. In the session's lane it ends the session as well; in the
+ * server's lane the session was over already.
+ */
+export interface SessionPurged extends EntryHead {
+  readonly kind: 'session.purged';
+  readonly sessionId: string;
+  readonly content: Record<string, never>;
+}
+
+/** Somebody looked at something: written with `journal.auditReads` alone, before the answer leaves. */
+export interface ReadAudited extends EntryHead {
+  readonly kind: 'read.audited';
+  readonly commandId: string;
+  readonly commandType: string;
+  readonly explicitId: boolean;
+  readonly principal: string;
+  readonly sessionId?: string;
+  readonly content: Record<string, never>;
+}
+
 /** A fact of the journal. */
 export type Entry =
   | CommandAccepted
@@ -224,7 +245,9 @@ export type Entry =
   | ServerStopped
   | JournalRestored
   | SessionRestored
-  | HousekeepingFinished;
+  | HousekeepingFinished
+  | SessionPurged
+  | ReadAudited;
 
 /** What a fact is about; past tense. */
 export type EntryKind = Entry['kind'];

@@ -29,6 +29,8 @@ export interface Limits {
   /** How long a session lives, if its creator does not choose otherwise. */
   readonly lease: LeasePolicy;
   readonly requeue: boolean;
+  /** Every read leaves an entry. */
+  readonly auditReads: boolean;
   /** Tries of a command that fails its session, or the process, whenever it acts. */
   readonly attemptsMax: number;
 }

@@ -43,6 +43,8 @@ export type Outcome = Success | Failure;
 export interface Success {
   readonly success: true;
   readonly data?: Json;
+  /** `redacted`: what was shown once is not kept any more. */
+  readonly details?: { readonly redacted: true };
 }
 
 /** A command that did not, with the reason as a code. */
@@ -201,6 +203,8 @@ export interface ServerView {
   /** Reasons why the server is not healthy; empty when it is. */
   readonly issues: readonly string[];
   engineCapabilities(kind: string): readonly string[];
+  /** Ends a session and removes its content, also of one that is over. */
+  purge(sessionId: string): Promise<Outcome>;
 }
 
 export type HousekeepingTask = 'backup';

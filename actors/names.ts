@@ -31,3 +31,6 @@ export function namesOf(
     byKey: hasKey ? scopedKey(principalId, keyScope, idempotencyKey) : undefined,
   };
 }
+
+/** Keys of commands that go to no session are unique in this. */
+export const SERVER_SCOPE = 'server';

@@ -30,6 +30,8 @@ const STRIDE = 2 ** 32;
 /** Words of a record's head: how long it is, whose it is, how long its text and its outcome are. */
 const [BYTES, OWNER, TEXT, OUTCOME, HEAD] = [0, 1, 2, 3, 4];
 const HEAD_BYTES = HEAD * 4;
+/** A character may be written like this in JSON. */
+const ESCAPED = '\\u';
 /** What a character takes at most. */
 const UTF8_BYTES_MAX = 3;
 
@@ -89,6 +91,28 @@ export class OutcomeCache {
     return { text: bytes.toString('utf8', text, told), outcome };
   }
 
+  /**
+   * Forgets what names `quoted`, a string of JSON, and what may name it in another spelling. Its bytes are overwritten, its room is
+   * free when it is the oldest.
+   */
+  forget(quoted: string): void {
+    for (const [number, { bytes, words, end }] of this.#chunks) {
+      let at = number === this.#oldest ? this.#head : 0;
+      while (at < end) {
+        const head = at / 4;
+        const next = at + words[head + BYTES]!;
+        const kept = bytes.subarray(at + HEAD_BYTES, next);
+        if (kept.includes(quoted) || kept.includes(ESCAPED)) {
+          this.#onDropped(number * STRIDE + at, words[head + OWNER]!);
+          kept.fill(0);
+          words[head + TEXT] = 0;
+          words[head + OUTCOME] = 0;
+        }
+        at = next;
+      }
+    }
+  }
+
   #roomFor(text: string, told: string): Chunk {
     const newest = this.#chunks.get(this.#newest);
     let most = aligned(HEAD_BYTES + (text.length + told.length) * UTF8_BYTES_MAX);
@@ -130,7 +154,7 @@ const PLAIN: Outcome = { success: true };
 
 /** Nothing but success, as nearly every command that changes something says. */
 function isPlain(outcome: Outcome): boolean {
-  return outcome.success && outcome.data === undefined;
+  return outcome.success && outcome.data === undefined && outcome.details === undefined;
 }
 
 const aligned = (bytes: number): number => Math.ceil(bytes / 4) * 4;

@@ -13,6 +13,7 @@ import type { CommandFinished, CommandSettled, EntryDraft, EntryKind } from './e
 import { failure } from './message.ts';
 import type { ConnectionEffect, Failure, Json, Outcome } from './message.ts';
 import type { CommandRef, ParsedCommand } from './ports.ts';
+import { auditRead } from './read-audit.ts';
 import type { Owed } from './release-queue.ts';
 import { outcomeOf } from './stored-outcome.ts';
 import type { Runtime } from './runtime.ts';
@@ -74,6 +75,10 @@ export class Outcomes {
       if (opens) version = 0;
       else if (changes && version !== undefined) version += 1;
       offset = this.#record(command, verdict, outcome.success ? version : undefined, session);
+    } else if (this.#runtime.limits.auditReads) {
+      const { commandId, commandType, explicitId, sessionId, principal } = command;
+      const read = { commandId, commandType, explicitId, sessionId, principal: principal.id };
+      auditRead(this.#runtime, read, !this.stale);
     }
     // Only now: when recording throws, the command has no outcome yet, and whoever rebuilds the session finds it so.
     this.#end(command, outcome);
@@ -122,8 +127,14 @@ export class Outcomes {
     const early = frame.respond === 'accepted' && outcome.success && contract.turn;
     const answer: Outcome = early ? { success: true, data: { accepted: true } } : outcome;
     const ref = this.#refOf(parsed);
+    const audited = this.#runtime.limits.auditReads && !contract.journalled;
+    if (audited) {
+      const { commandId, commandType, sessionId } = ref;
+      const read = { commandId, commandType, explicitId: frame.id !== undefined, sessionId };
+      auditRead(this.#runtime, { ...read, principal: connection.principal.id }, !this.stale);
+    }
     const tell = (durable: boolean): void => {
-      if (!durable && known.offset > this.#runtime.writer.durableOffset) {
+      if (!durable && (audited || known.offset > this.#runtime.writer.durableOffset)) {
         connection.sendResponse(frames.response(contract.type, frame.id, this.#refusal, undefined));
         return;
       }
@@ -307,7 +318,8 @@ export class Outcomes {
 
   #release(command: Command, verdict: Verdict, version: number | undefined, session: Session | undefined): void {
     const { frames, subscriptions, writer } = this.#runtime;
-    const batch = command.contract.journalled ? writer.newestBatch : (session?.lastBatch ?? writer.newestBatch);
+    const recorded = command.contract.journalled || this.#runtime.limits.auditReads;
+    const batch = recorded ? writer.newestBatch : (session?.lastBatch ?? writer.newestBatch);
     const { origin, started, accepted } = command;
     // Where the events end, and an attach's snapshot: taken now, because the session goes on before the frames leave.
     const state = session?.state;

@@ -279,13 +279,14 @@ export class Recovery {
     const { clock, intake, limits } = this.#runtime;
     const principal: Principal = { id: accepted.principal, scopes: EVERY_SCOPE };
     // In the same process the command itself is still there, whatever was stored of it.
-    const original = accepted.redacted === true ? this.#survivors.commands.get(accepted.offset) : undefined;
+    const incomplete = accepted.redacted === true || accepted.blanked === true;
+    const original = incomplete ? this.#survivors.commands.get(accepted.offset) : undefined;
     const parsed = original ?? intake.parse(new TextEncoder().encode(accepted.content.command), principal);
     const known = 'contract' in parsed;
     const command = this.#rebuild(accepted, known ? parsed : lost(accepted), principal);
     command.attempt = attempts;
     command.crashes = attempts;
-    command.redacted = accepted.redacted === true && original === undefined;
+    command.redacted = incomplete && original === undefined;
     if (accepted.deadlineAt !== undefined && accepted.deadlineAt <= clock.now()) {
       this.#end(command, timeout(command, accepted.deadlineAt), 'deadline');
     } else if (command.redacted) {
@@ -299,7 +300,7 @@ export class Recovery {
       this.#end(command, failure('SESSION_QUARANTINED', error), 'session quarantined');
     } else if (attempts > 0 && !(command.contract.idempotent && limits.requeue)) {
       this.#interrupt(command, 'started', 'it had started');
-    } else if (accepted.mailbox === 'control') {
+    } else if (accepted.mailbox === 'control' && !command.contract.idempotent) {
       this.#interrupt(command, 'control', 'the turn that it was for has ended');
     } else if (!limits.requeue) {
       this.#interrupt(command, 'not requeued', 'waiting work is not taken back');

@@ -3,15 +3,14 @@
  * the mailboxes of their sessions. It holds the directory of sessions. State: rebuildable (from the journal).
  */
 import { fromTransition } from 'xstate';
-import { admissionRefusal } from './admission.ts';
+import { admissionRefusal, unavailable } from './admission.ts';
 import { Command, countsAsPending } from './command.ts';
 import type { Connection } from './connection.ts';
-import { namesOf } from './names.ts';
+import { namesOf, SERVER_SCOPE } from './names.ts';
 import type { Names } from './names.ts';
 import { tie } from './dependencies.ts';
 import { sessionLane } from './entry.ts';
 import { failure } from './message.ts';
-import type { Failure } from './message.ts';
 import { Outcomes } from './outcomes.ts';
 import type { Early, Phase } from './phase.ts';
 import type { ParsedCommand } from './ports.ts';
@@ -29,9 +28,6 @@ import type { TurnRun } from './session/turn-run.ts';
 export type RouterEvent =
   | { readonly type: 'command.received'; readonly parsed: ParsedCommand; readonly connection: Connection }
   | OutcomeLoaded;
-
-/** Keys of commands that go to no session. */
-const SERVER_SCOPE = 'server';
 
 export class Router implements MailboxOwner<Mailbox> {
   readonly outcomes: Outcomes;
@@ -138,6 +134,11 @@ export class Router implements MailboxOwner<Mailbox> {
     const mailboxes = [this.#server, ...this.#mailboxes.values()];
     for (const mailbox of mailboxes) mailbox.endAll(failure('COMMAND_ABORTED', reason));
     this.#settleResolved();
+    return this.rebuilt();
+  }
+
+  /** No session is being rebuilt any more. */
+  rebuilt(): Promise<void> {
     if (this.#rebuilds === 0) return Promise.resolve();
     return new Promise((resolve) => this.#onRebuilt.push(resolve));
   }
@@ -209,7 +210,7 @@ export class Router implements MailboxOwner<Mailbox> {
     this.#depth += 1;
     for (const command of commands) {
       tie(deduplication, command, command.dependsOn ?? [], () => this.#resolve(command));
-      this.mailbox(command.sessionId ?? '').requeue(command);
+      (command.contract.target === 'server' ? this.#server : this.mailbox(command.sessionId ?? '')).requeue(command);
     }
     for (const mailbox of [...this.#mailboxes.values()]) mailbox.guard(() => mailbox.pump());
     this.#depth -= 1;
@@ -338,7 +339,7 @@ export class Router implements MailboxOwner<Mailbox> {
   #degrades(parsed: ParsedCommand, connection: Connection): boolean {
     const { contract, frame } = parsed;
     const blind = this.#phase === 'blind';
-    if (contract.target === 'server' || (!contract.journalled && !blind)) return false;
+    if (!contract.journalled && (contract.target === 'server' || !blind)) return false;
     const known = blind || this.session(frame.sessionId ?? '') !== undefined;
     // Its turn was told to stop when the journal failed: there is nothing left to end, and nothing to record it with.
     const interrupts = contract.target === 'session' && contract.interrupts === true;
@@ -395,6 +396,3 @@ export const routerLogic = fromTransition<Router, RouterEvent, never, Router>(
   },
   ({ input }) => input,
 );
-
-const unavailable = (): Failure =>
-  failure('JOURNAL_UNAVAILABLE', 'The journal can not be written; nothing can be changed now');

@@ -5,6 +5,7 @@ import type { Clock, Engine, Redaction } from './ports.ts';
 import type { Counters } from './counters.ts';
 import type { Runtime } from './runtime.ts';
 import { isOverdue } from './session/expiry.ts';
+import { purgeSession } from './purge.ts';
 import type { SessionView } from './session/session-state.ts';
 import type { Upkeep } from './upkeep.ts';
 import { NotFolded } from './session/head.ts';
@@ -73,6 +74,7 @@ export function createServerView(sources: ServerViewSources): ServerView {
     get issues() {
       return issues();
     },
+    purge: (sessionId) => purgeSession(core(), sessionId),
     engineCapabilities: (kind) => engines.get(kind)?.capabilities ?? [],
   };
 }

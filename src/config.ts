@@ -139,6 +139,8 @@ const schema = z.strictObject({
     kind: choice(['sqlite', 'memory'], 'sqlite'),
     /** A journal that acknowledges what a crash would lose is refused without this. */
     acceptVolatile: flag(false),
+    /** Every read leaves an entry: who asked what, and when. Its answer waits for that. */
+    auditReads: flag(false),
   }),
 
   /** What is taken away from all that is stored, exported and logged; what runs is never changed. */

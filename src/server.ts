@@ -244,7 +244,16 @@ function transportsOf({ port, stdio }: Config): string[] {
   return [...(port === null ? [] : ['websocket', 'http']), ...(stdio ? ['stdio'] : [])];
 }
 
-function limitsOf({ limits, timeouts, session, heartbeat, idempotency, recovery, supervision }: Config): Limits {
+function limitsOf({
+  limits,
+  timeouts,
+  session,
+  heartbeat,
+  idempotency,
+  recovery,
+  supervision,
+  journal,
+}: Config): Limits {
   return {
     ...limits,
     ...timeouts,
@@ -254,6 +263,7 @@ function limitsOf({ limits, timeouts, session, heartbeat, idempotency, recovery,
     idempotencyCacheBytesMax: idempotency.cacheBytesMax,
     lease: session.ttl,
     requeue: recovery.requeue,
+    auditReads: journal.auditReads,
     attemptsMax: supervision.attemptsMax,
   };
 }

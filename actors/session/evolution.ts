@@ -138,6 +138,9 @@ export class Evolution {
         this.#send({ type: 'engine.released' });
         this.#lane('lane.resumed');
         break;
+      case 'session.purged':
+        this.#send({ type: 'session.closed' });
+        break;
       default:
         break;
     }

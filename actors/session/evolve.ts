@@ -46,11 +46,15 @@ function evolveBy(state: SessionState | undefined, entry: Entry): SessionState |
     case 'session.expired':
       if (state !== undefined) state.closed = 'expired';
       return state;
+    case 'session.purged':
+      if (state !== undefined) state.closed = 'purged';
+      return state;
     case 'command.accepted':
     case 'server.started':
     case 'server.recovered':
     case 'server.stopped':
     case 'journal.restored':
+    case 'read.audited':
     case 'housekeeping.finished':
       return state;
     default:

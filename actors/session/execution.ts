@@ -19,6 +19,7 @@ import { decide, headRefusal, reserveSubscription } from './head.ts';
 import type { Quarantine } from './head.ts';
 import { findEngine, forget, Opening } from './opening.ts';
 import type { OpenDecision, OpeningOwner } from './opening.ts';
+import { recordPurge } from './purge.ts';
 import type { Session } from './session.ts';
 import type { TurnRun } from './turn-run.ts';
 import { Turns } from './turns.ts';
@@ -197,6 +198,10 @@ export class Execution {
       return this.#settle(command, { outcome });
     }
     this.#owner.waiting.aside.add(command);
+    // What is asked for may act beyond the journal: that it was asked for, and how often, is durable before it does.
+    if (command.contract.idempotent) this.#acceptance.accept(command, undefined);
+    if (command.announces) this.#acceptance.retry(command, undefined);
+    command.announces = false;
     consult(this.#runtime, this.#deadlines, command, decision, (outcome) => {
       this.#owner.guard(() => {
         this.#settle(command, { outcome });
@@ -264,6 +269,25 @@ export class Execution {
     const facts = [{ type: 'session.closed', reason } as const];
     this.#outcomes.settle(command, { outcome: { success: true, data }, facts, notice }, session);
     releases.hold(session.lastBatch, () => subscriptions.drop(this.#owner.id));
+    this.#owner.closed();
+  }
+
+  /** Ends the session, if there is one, and all that is here, without a command of the session. */
+  purge(): void {
+    const { session, waiting } = this.#owner;
+    const outcome = failure('COMMAND_ABORTED', 'Session was purged');
+    if (session !== undefined) this.#turns.interrupt(session, outcome);
+    for (const command of waiting.all()) {
+      this.#outcomes.settle(command, { outcome }, session);
+      waiting.withdraw(command);
+    }
+    this.#opening?.refuse(outcome);
+    if (session === undefined && this.#owner.quarantine === undefined) {
+      this.#owner.goOn();
+      return;
+    }
+    this.#owner.closing();
+    recordPurge(this.#runtime, this.#owner.id, session);
     this.#owner.closed();
   }
 

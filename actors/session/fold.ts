@@ -37,7 +37,8 @@ export function foldEntry(runtime: Runtime, mailbox: Mailbox, entry: Entry): Fol
 
 /** It ends a session. */
 export function closes(entry: Entry): boolean {
-  return entry.kind === 'session.expired' || factsOf(entry).some(({ type }) => type === 'session.closed');
+  if (entry.kind === 'session.expired' || entry.kind === 'session.purged') return true;
+  return factsOf(entry).some(({ type }) => type === 'session.closed');
 }
 
 /** It makes a session. */

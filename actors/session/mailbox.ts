@@ -19,17 +19,12 @@ import type { ExecutionOwner } from './execution.ts';
 import { armLease, noticeRest } from './expiry.ts';
 import { orderOf } from './frozen.ts';
 import type { Frozen } from './frozen.ts';
+import type { Gate } from './gate.ts';
 import type { Quarantine } from './head.ts';
 import type { MailboxOwner } from './mailbox-owner.ts';
 import type { Session } from './session.ts';
 import type { TurnRun } from './turn-run.ts';
 import { WaitingRoom } from './waiting-room.ts';
-
-/**
- * Open; or shut while the session is opened or rebuilt or a further try is journalled, while the one before holds its engine,
- * for good because the session is closed, or for good because a defect showed and another mailbox takes its place.
- */
-type Gate = 'open' | 'opening' | 'releasing' | 'closed' | 'frozen';
 
 export class Mailbox implements ExecutionOwner {
   readonly id: string;
@@ -41,7 +36,7 @@ export class Mailbox implements ExecutionOwner {
   #epoch: string | undefined;
   #session: Session | undefined;
   #gate: Gate = 'open';
-  #rebuilding = false;
+  rebuilding = false;
   /** Everything is to be ended as soon as it is rebuilt. */
   #ending: Failure | undefined;
   #quarantine: Quarantine | undefined;
@@ -170,12 +165,15 @@ export class Mailbox implements ExecutionOwner {
 
   /** Ends everything that runs or waits, in this order. */
   endAll(outcome: Failure): void {
-    if (this.#rebuilding) {
+    if (this.rebuilding) {
       this.#ending = outcome;
       return;
     }
     for (const command of this.pending()) this.end(command, outcome);
   }
+
+  /** Ends everything that is here. It is closed then, if there was a session. */
+  readonly purge = (): void => this.guard(() => this.#execution.purge());
 
   /** Recovery: the session as folded. */
   adopt(session: Session): void {
@@ -217,7 +215,7 @@ export class Mailbox implements ExecutionOwner {
   awaitRebuild(commands: readonly Command[], epoch: string): void {
     this.#gate = 'opening';
     this.#epoch = epoch;
-    this.#rebuilding = true;
+    this.rebuilding = true;
     this.waiting.parked.push(...commands);
   }
 
@@ -227,7 +225,7 @@ export class Mailbox implements ExecutionOwner {
    */
   rebuilt(retried: Command | undefined): void {
     this.guard(() => {
-      this.#rebuilding = false;
+      this.rebuilding = false;
       // Without a session the next one is another incarnation.
       this.#epoch = this.#session?.state?.incarnation;
       armLease(this.#runtime, this);
@@ -372,6 +370,7 @@ export class Mailbox implements ExecutionOwner {
 
   /** Lets in what waited at the gate, in order; one of them may close it again. */
   #openGate(): void {
+    if (this.isClosed) return;
     this.#gate = 'open';
     // The others stay where they are until it is their turn: they count as waiting, whatever the one before them causes.
     while (this.#is('open') || this.#is('closed')) {

@@ -8,6 +8,7 @@ import { getCommandHistory } from './history.ts';
 import { getMetrics } from './metrics.ts';
 import { getStartupRecovery, healthCheck, ping } from './server.ts';
 import { getLastAssistantText, getMessages, getState, listSessions } from './session-read.ts';
+import { purgeSession } from './purge.ts';
 import { getSessionSnapshot } from './session-snapshot.ts';
 import { getSessionEvents } from './session-events.ts';
 import { getSessionStats } from './session-stats.ts';
@@ -31,6 +32,7 @@ export const catalog: readonly Command[] = [
   getCommandHistory,
   verifyJournal,
   backup,
+  purgeSession,
   ping,
   prompt,
   steer,

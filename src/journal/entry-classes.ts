@@ -233,4 +233,16 @@ export const entryClasses: EntryClasses = {
     content: { result: 'operational', error: 'operational' },
   },
   'session.restored': { meta: { ...head, sessionId: 'identity', epoch: 'identity' }, content: none },
+  'session.purged': { meta: { ...head, sessionId: 'identity' }, content: none },
+  'read.audited': {
+    meta: {
+      ...head,
+      commandId: 'identity',
+      commandType: 'operational',
+      explicitId: 'identity',
+      principal: 'identity',
+      sessionId: 'identity',
+    },
+    content: none,
+  },
 };

@@ -78,6 +78,8 @@ const KIND_NUMBER: Readonly<Record<EntryKind, number>> = {
   'housekeeping.finished': 11,
   'lease.extended': 12,
   'session.expired': 13,
+  'session.purged': 14,
+  'read.audited': 15,
 };
 const KINDS = Object.keys(KIND_NUMBER) as readonly EntryKind[];
 

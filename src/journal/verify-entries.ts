@@ -106,7 +106,13 @@ export class EntryAudit {
       case 'turn.released':
       case 'server.stopped':
       case 'journal.restored':
+      case 'read.audited':
       case 'housekeeping.finished':
+        break;
+      case 'session.purged':
+        // In the server's lane the session was over already.
+        if (!entry.lane.startsWith(LANE_OF_SESSION)) break;
+        this.#must(this.#sessions.delete(entry.lane), entry, 'ends a session that is not there');
         break;
       case 'session.restored':
         this.#must(this.#sessions.has(entry.lane), entry, 'begins an epoch of a session that is not there');

@@ -116,6 +116,9 @@ const carried = {
 const versioned = { ...common, ifSessionVersion: classed('operational', z.optional(sessionVersion)), ...carried };
 const unversioned = { ...common, ifSessionVersion: classed('operational', z.optional(noSessionVersion)), ...carried };
 
+/** A session that has to be named. */
+export const targetId = identifier(REQUIRED_TEXT, TOO_LONG, targetProblem);
+
 /** Envelopes by what a command is addressed to. */
 export const envelopes = {
   /** A command of a session. */

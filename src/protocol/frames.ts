@@ -20,7 +20,7 @@ export interface FrameCommand {
 
 /** The terminal result of a command, as its frames show it. */
 export type FrameOutcome =
-  | { readonly success: true; readonly data?: unknown }
+  | { readonly success: true; readonly data?: unknown; readonly details?: unknown }
   | {
       readonly success: false;
       readonly errorCode: string;
@@ -70,8 +70,8 @@ export const frames = {
       if (outcome.data !== undefined) text += `,"data":${JSON.stringify(outcome.data)}`;
     } else {
       text += failed(outcome);
-      if (outcome.details !== undefined) text += `,"details":${JSON.stringify(outcome.details)}`;
     }
+    if (outcome.details !== undefined) text += `,"details":${JSON.stringify(outcome.details)}`;
     if (sessionVersion !== undefined) text += `,"sessionVersion":${sessionVersion}`;
     if (mark !== undefined) text += marks[mark];
     return text + '}';

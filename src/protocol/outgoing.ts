@@ -33,7 +33,13 @@ const answered = {
 
 /** The answer to a command; a failed one has no `sessionVersion`. */
 export const responseFrame = z.discriminatedUnion('success', [
-  z.strictObject({ ...answered, success: z.literal(true), data: z.unknown().optional() }),
+  z.strictObject({
+    ...answered,
+    success: z.literal(true),
+    data: z.unknown().optional(),
+    /** The journal does not keep any more what was answered at first. */
+    details: z.strictObject({ redacted: z.literal(true) }).optional(),
+  }),
   z.strictObject({
     ...answered,
     success: z.literal(false),

@@ -149,4 +149,14 @@ export const oneOfEach: { readonly [Kind in EntryKind]: Extract<EntryDraft, { ki
     content: { error: 'no room' },
   },
   'session.restored': { kind: 'session.restored', sessionId: 's1', epoch: 'epoch-2', content: {} },
+  'session.purged': { kind: 'session.purged', sessionId: 's1', content: {} },
+  'read.audited': {
+    kind: 'read.audited',
+    commandId: 'c-1',
+    commandType: 'get_messages',
+    explicitId: true,
+    principal: 'local',
+    sessionId: 's1',
+    content: {},
+  },
 };

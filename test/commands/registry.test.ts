@@ -39,6 +39,7 @@ describe('contracts', () => {
       'get_command_history server read observe short',
       'verify_journal server read operate long',
       'backup server control operate long journalled',
+      'purge_session server control operate none journalled idempotent',
       'ping server read observe short',
       'prompt session work drive long journalled turn',
       'steer session control drive short journalled',

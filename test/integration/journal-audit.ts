@@ -159,6 +159,8 @@ class Auditor {
       case 'turn.released':
       case 'server.stopped':
       case 'journal.restored':
+      case 'read.audited':
+      case 'session.purged':
       case 'session.restored':
       case 'housekeeping.finished':
         break;

@@ -92,6 +92,8 @@ const OTHER_KINDS: readonly EntryKind[] = [
   'server.stopped',
   'journal.restored',
   'session.restored',
+  'session.purged',
+  'read.audited',
   'housekeeping.finished',
 ];
 

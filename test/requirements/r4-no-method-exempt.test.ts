@@ -143,11 +143,19 @@ const journalRows: Record<JournalMethod, Row> = {
     },
   },
   blank: {
-    does: 'is asked for by no client, so nobody is told',
-    exempt: 'no command of this version blanks',
-    async check({ journal, ask, health }) {
+    does: 'is JOURNAL_UNAVAILABLE for who asked for a purge, which may be asked for again, and for nobody else',
+    async check({ journal, ask, health, metrics }) {
       journal.fail('blank', FAULT);
-      expect(await ask({ type: 'set_session_name', sessionId: 's', name: 'goes on' })).toMatchObject({ success: true });
+      expect(await ask({ type: 'create_session', sessionId: 'other' })).toMatchObject({ success: true });
+      const purge = { type: 'purge_session', sessionId: 's' };
+      const refused = await ask(purge);
+      expect(refused).toMatchObject({ success: false, errorCode: 'JOURNAL_UNAVAILABLE' });
+      expect(refused['error']).toContain(FAULT.message);
+      expect((await metrics()).journal.writable).toBe(true);
+      const rename = { type: 'set_session_name', sessionId: 'other', name: 'goes on' };
+      expect(await ask(rename)).toMatchObject({ success: true });
+      journal.mend();
+      expect(await ask(purge)).toMatchObject({ success: true, data: { sessionId: 's', erased: true } });
       expect(await health()).toMatchObject({ healthy: true, issues: [] });
     },
   },

@@ -2,13 +2,11 @@
  * The rules of redaction, against the raw bytes: a secret is planted wherever a client or an engine can put one, and looked for
  * in every file of the data directory and in the log, live, after a stop, after kill -9, and in what is exported.
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import type { Json } from '../../actors/message.ts';
-import { createRedaction } from '../../src/journal/redaction.ts';
-import { createSqliteJournal } from '../../src/journal/sqlite.ts';
-import { everything } from '../../src/testing/journal-under-test.ts';
+import { Workplace } from '../cli/troupe-process.ts';
 import { Client } from '../integration/client.ts';
 import { startServer, temporaryFolder } from '../integration/server-process.ts';
 
@@ -100,11 +98,22 @@ it('Redaction policy enforced on persistence + export', { timeout: 120_000 }, as
   await unruled.ask({ type: 'create_session', sessionId: 'a', name: secret(), labels: { password: named() } });
   await plain.kill('SIGTERM');
   expect(leaksIn(older), 'without rules it is stored as it was said').not.toEqual([]);
-  const journal = createSqliteJournal({ dataDir: older });
-  await journal.open();
-  const redaction = createRedaction(rules)!;
-  const exported = (await everything(journal)).map(({ entry }) => JSON.stringify(redaction.entry(entry)));
-  await journal.close();
-  expect(exported.length).toBeGreaterThan(2);
-  expect(exported.join('\n').match(LEAK)).toBeNull();
+  const place = new Workplace();
+  try {
+    writeFileSync(place.path('troupe.json'), JSON.stringify(config));
+    for (const [name, folder] of [
+      ['ruled', dataDir],
+      ['older', older],
+    ] as const) {
+      const out = place.path(`${name}.jsonl`);
+      const args = ['export', '--out', out, '--data-dir', folder, '--config', 'troupe.json'];
+      expect(await place.end(args)).toMatchObject({ code: 0, stderr: '' });
+      const exported = readFileSync(out, 'utf8');
+      expect(exported.trim().split('\n').length).toBeGreaterThan(2);
+      expect(exported.match(LEAK)).toBeNull();
+      expect(exported).toContain('[redacted]');
+    }
+  } finally {
+    await place.clear();
+  }
 });

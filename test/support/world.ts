@@ -50,6 +50,7 @@ export const limits: Limits = {
   idempotencyCacheBytesMax: 1_048_576,
   lease: { baseMs: 24 * 3_600_000, extensionMs: 6 * 3_600_000, extensionsMax: 4, thresholdMs: 3_600_000 },
   requeue: true,
+  auditReads: false,
   attemptsMax: 3,
 };
 

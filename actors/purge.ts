@@ -1,0 +1,47 @@
+/**
+ * The purge of a session: it ends, and then what people and engines said in it is removed from the journal and from memory. What
+ * names, orders and ends things stays.
+ *
+ * Each step may be repeated: a purge that was cut off is begun again from the start. State: none of its own.
+ */
+import type { Core } from './core.ts';
+import { SERVER_LANE, sessionLane } from './entry.ts';
+import { failure } from './message.ts';
+import type { Outcome } from './message.ts';
+import type { Runtime } from './runtime.ts';
+
+export async function purgeSession({ router, runtime }: Core, sessionId: string): Promise<Outcome> {
+  const { deduplication, journal, writer } = runtime;
+  // A session that is being rebuilt takes nothing before it is there again.
+  while (router.find(sessionId)?.rebuilding === true) await router.rebuilt();
+  const mailbox = router.find(sessionId);
+  mailbox?.purge();
+  const ended = mailbox?.isClosed === true;
+  // A defect showed: the session is rebuilt instead.
+  if (mailbox?.isFrozen === true) return failure('INTERNAL_ERROR', 'The session could not be ended');
+  // What comes later belongs to another incarnation.
+  const through = writer.offset;
+  await durable(runtime);
+  const lane = sessionLane(sessionId);
+  const known = ended || (await journal.head(lane)) > 0;
+  if (known && !ended) {
+    writer.append(SERVER_LANE, { kind: 'session.purged', sessionId, content: {} });
+    await durable(runtime);
+  }
+  try {
+    const own = await journal.blank({ through, lane });
+    const others = await journal.blank({ through, lane: SERVER_LANE, sessionId });
+    deduplication.forgetOutcomes(JSON.stringify(sessionId));
+    const entries = own.entries + others.entries;
+    if (!known && entries === 0) return failure('SESSION_NOT_FOUND', `Session ${sessionId} not found`);
+    return { success: true, data: { sessionId, entries, erased: own.erased && others.erased } };
+  } catch (error) {
+    const text = `The session is over, and its content could not be removed: ${String(error)}; purge it again`;
+    return failure('JOURNAL_UNAVAILABLE', text);
+  }
+}
+
+/** What was recorded so far is. Never, if the journal fails: who takes this runtime's place begins again. */
+function durable({ releases, writer }: Runtime): Promise<void> {
+  return new Promise((resolve) => releases.hold(writer.newestBatch, resolve));
+}
