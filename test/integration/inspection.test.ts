@@ -14,8 +14,12 @@ import type { Server } from '../../src/server.ts';
 import { Client } from './client.ts';
 import { temporaryFolder } from './server-process.ts';
 
+const HOUR_MS = 3_600_000;
+
 function create(): Server {
-  const checked = checkConfig({ port: 0, dataDir: temporaryFolder(), timeouts: { drainMs: 100 } });
+  // Within its threshold from the start, a session has the child that watches its end.
+  const ttl = { baseMs: HOUR_MS, thresholdMs: HOUR_MS, extensionsMax: 0 };
+  const checked = checkConfig({ port: 0, dataDir: temporaryFolder(), timeouts: { drainMs: 100 }, session: { ttl } });
   if ('issues' in checked) throw new Error(JSON.stringify(checked.issues));
   const server = createServer(checked.config);
   onTestFinished(() => server.stop());
@@ -71,7 +75,11 @@ const LASTING = {
   transports: row('supervision', 'root', 'permanent', 'volatile'),
   server: row('server', 'transports', 'temporary', 'volatile'),
   sessions: row('supervision', 'root', 'permanent', 'volatile'),
+  upkeep: row('supervision', 'root', 'permanent', 'volatile'),
 };
+
+/** Once commands are taken. */
+const LIVE = { housekeeping: row('housekeeping', 'upkeep', 'permanent', 'volatile') };
 
 const RECOVERY = { recovery: row('recovery', 'root', 'temporary', 'rebuildable') };
 
@@ -83,6 +91,7 @@ const AT_WORK = {
   lane: row('lane', 'sessions', 'temporary', 'rebuildable'),
   turn: row('turn', 'sessions', 'temporary', 'durable'),
   command: row('command', 'sessions', 'temporary', 'durable'),
+  lease: row('lease', 'sessions', 'temporary', 'durable'),
 };
 
 /** A client with a session whose turn speaks at once, and then not for a long time. */
@@ -115,7 +124,7 @@ describe('an inspector of the real server', () => {
     await client.ask({ type: 'abort', sessionId: 'demo' });
     await client.response('p');
     expect(problems).toEqual([]);
-    expect(table).toEqual({ ...LASTING, ...RECOVERY, ...AT_WORK });
+    expect(table).toEqual({ ...LASTING, ...RECOVERY, ...LIVE, ...AT_WORK });
     const kinds = Object.keys(table).map((id) => id.split(':')[0]!);
     expect(kinds.sort(), 'no kind of the tree is missing here').toEqual(idsOf(supervisionTree).sort());
   });
@@ -126,7 +135,7 @@ describe('an inspector of the real server', () => {
     const { inspector, table, problems } = createRecord();
     server.inspect(inspector);
     expect(problems).toEqual([]);
-    expect(table).toEqual({ ...LASTING, ...AT_WORK });
+    expect(table).toEqual({ ...LASTING, ...LIVE, ...AT_WORK });
   });
 
   it('that goes hears nothing any more', async () => {
