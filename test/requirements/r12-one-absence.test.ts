@@ -187,7 +187,7 @@ describe('R12: what a server says in a run of every command', () => {
       ({ dependsOn: _1, ifSessionVersion: _2, idempotencyKey: _3, after: _4, ...rest }) => rest,
     );
     const asked = catalog.map(({ type }) => plain.find((example) => example['type'] === type) ?? { type });
-    const last = ['unsubscribe', 'delete_session'];
+    const last = ['unsubscribe', 'delete_session', 'purge_session'];
     const ordered = [...asked.filter(({ type }) => !last.includes(String(type))), ...last.map((type) => ({ type }))];
     const world = createWorld();
     await world.start();
