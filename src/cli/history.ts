@@ -64,7 +64,9 @@ function rowOf(entry: JsonObject): string {
   const outcome = success === undefined ? '' : success === true ? `ok${version}` : String(errorCode ?? 'failed');
   const time = new Date(Number(recordedAt)).toISOString();
   const name = String(phase).replace('command_', '');
-  return row([time, name, lane ?? '', commandType ?? '', outcome, sessionId ?? '', commandId ?? ''].map(String));
+  const marks = ['blanked', 'redacted'].flatMap((mark) => (entry[mark] === true ? [` (${mark})`] : [])).join('');
+  const command = `${String(commandId ?? '')}${marks}`;
+  return row([time, name, lane ?? '', commandType ?? '', outcome, sessionId ?? '', command].map(String));
 }
 
 function row(cells: readonly string[]): string {

@@ -5,6 +5,7 @@
 import type { CommandFinished, CommandSettled, Entry } from '../../actors/entry.ts';
 import type { Json, SessionPicture } from '../../actors/message.ts';
 import { pictureAt } from '../../actors/session/lane-fold.ts';
+import { counted } from './counted.ts';
 import { differences } from './difference.ts';
 import { mustBeThere, printable, withJournal } from './offline.ts';
 import type { OfflineCommand } from './offline.ts';
@@ -30,6 +31,8 @@ interface ReplayedCommand {
   readonly success: boolean;
   readonly errorCode?: string;
   readonly sessionVersion?: number;
+  readonly blanked?: true;
+  readonly redacted?: true;
 }
 
 export async function replay(command: ReplayCommand): Promise<void> {
@@ -56,6 +59,7 @@ export async function replay(command: ReplayCommand): Promise<void> {
     if (json) {
       const told = {
         ...picture,
+        ...outcomes.removed,
         ...(command.commands && { commands: outcomes.all }),
         ...(changes !== undefined && { diff: { from: diff, to: picture.seq, changes } }),
       };
@@ -63,6 +67,7 @@ export async function replay(command: ReplayCommand): Promise<void> {
       return;
     }
     const lines = changes === undefined ? pictureLines(picture) : changeLines(changes, diff!, picture.seq);
+    lines.push(...removedLines(outcomes.removed));
     if (command.commands) lines.push('', ...outcomes.all.map(lineOf).map(printable));
     process.stdout.write(`${lines.join('\n')}\n`);
   });
@@ -77,28 +82,55 @@ function comparable({ value, context, children }: SessionPicture): Json {
 /** The outcomes of one incarnation, in the order of its lane. */
 class Outcomes {
   all: ReplayedCommand[] = [];
+  #blanked = 0;
+  #redacted = 0;
+
+  /** How many entries do not say any more what they said, or never said it all; without those that are none. */
+  get removed(): { readonly blanked?: number; readonly redacted?: number } {
+    return {
+      ...(this.#blanked > 0 && { blanked: this.#blanked }),
+      ...(this.#redacted > 0 && { redacted: this.#redacted }),
+    };
+  }
 
   begun(): void {
     this.all = [];
+    this.#blanked = 0;
+    this.#redacted = 0;
   }
 
   folded(entry: Entry): void {
+    if (entry.blanked === true) this.#blanked += 1;
+    if (entry.redacted === true) this.#redacted += 1;
     if (entry.kind === 'command.settled' || entry.kind === 'command.finished') this.all.push(outcomeOf(entry));
   }
 }
 
 function outcomeOf(entry: CommandSettled | CommandFinished): ReplayedCommand {
-  const { commandId, commandType, laneSeq, offset, success, errorCode, sessionVersion } = entry;
+  const { commandId, commandType, laneSeq, offset, success, errorCode, sessionVersion, blanked, redacted } = entry;
   return {
     ...{ commandId, commandType, laneSeq, offset, success },
     ...(errorCode !== undefined && { errorCode }),
     ...(sessionVersion !== undefined && { sessionVersion }),
+    ...(blanked !== undefined && { blanked }),
+    ...(redacted !== undefined && { redacted }),
   };
 }
 
-function lineOf({ laneSeq, commandType, commandId, success, errorCode, sessionVersion }: ReplayedCommand): string {
+function removedLines({ blanked = 0, redacted = 0 }: Outcomes['removed']): string[] {
+  if (blanked + redacted === 0) return [];
+  const parts = [
+    ...(blanked > 0 ? [`blanked in ${counted(blanked, 'entry', 'entries')}`] : []),
+    ...(redacted > 0 ? [`redacted in ${counted(redacted, 'entry', 'entries')}`] : []),
+  ];
+  return ['', `not all that was said is there: ${parts.join(', ')}`];
+}
+
+function lineOf(told: ReplayedCommand): string {
+  const { laneSeq, commandType, commandId, success, errorCode, sessionVersion, blanked, redacted } = told;
+  const marks = `${blanked === true ? ' (blanked)' : ''}${redacted === true ? ' (redacted)' : ''}`;
   const end = success
     ? `ok${sessionVersion === undefined ? '' : `, version ${sessionVersion}`}`
     : (errorCode ?? 'failed');
-  return `${String(laneSeq).padStart(6)}  ${commandType.padEnd(20)} ${end.padEnd(20)} ${commandId}`;
+  return `${String(laneSeq).padStart(6)}  ${commandType.padEnd(20)} ${end.padEnd(20)} ${commandId}${marks}`;
 }

@@ -76,11 +76,17 @@ function make(entry: LifecycleEntry, phases: readonly Phase[], identity: JsonObj
       laneSequence: entry.laneSeq,
       offset: entry.offset,
       ...(sessionId !== undefined && { sessionId }),
+      ...marksOf(entry),
     },
     identity,
     attempt: { attempt: entry.kind === 'command.started' ? entry.attempt : 1 },
     end: ends ? endOf(entry) : {},
   };
+}
+
+/** What the entry said is not all there any more, or was never stored as it was. */
+function marksOf({ blanked, redacted }: LifecycleEntry): JsonObject {
+  return { ...(blanked === true && { blanked }), ...(redacted === true && { redacted }) };
 }
 
 function identityOf(entry: CommandAccepted | CommandSettled, fingerprint: string | undefined): JsonObject {
@@ -91,15 +97,15 @@ function identityOf(entry: CommandAccepted | CommandSettled, fingerprint: string
     explicitId: entry.explicitId,
   };
   if (entry.dependsOn !== undefined) identity['dependsOn'] = [...entry.dependsOn];
-  const version = expectedVersion(entry.content.command);
+  const version = expectedVersion(entry.content.command as string | undefined);
   if (version !== undefined) identity['ifSessionVersion'] = version;
   if (entry.idempotencyKey !== undefined) identity['idempotencyKey'] = entry.idempotencyKey;
   return identity;
 }
 
-/** Nearly no command has one: a text that does not even name the field is not parsed again. */
-function expectedVersion(command: string): Json | undefined {
-  if (!command.includes('ifSessionVersion')) return undefined;
+/** Nearly no command has one: a text that does not even name the field is not parsed again. Blanked, there may be none. */
+function expectedVersion(command: string | undefined): Json | undefined {
+  if (command?.includes('ifSessionVersion') !== true) return undefined;
   try {
     const frame = JSON.parse(command) as { ifSessionVersion?: Json };
     return frame.ifSessionVersion;

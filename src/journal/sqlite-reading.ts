@@ -2,7 +2,7 @@
  * The entries of a data directory without a server, or beside one: nothing is locked and nothing is changed.
  *
  * For those who look back. What they are shown is what is stored; whether that is as it was written is for `troupe verify` to
- * say, only a hole in a lane is noticed here. State: volatile.
+ * say, only a hole in a lane is noticed here (see lane-continuity.ts). State: volatile.
  */
 import { statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -13,6 +13,8 @@ import { JournalDamage } from './damage.ts';
 import { commandText, decode } from './entry.ts';
 import type { EntryRecord } from './entry.ts';
 import { fingerprint } from './fingerprint.ts';
+import { LaneContinuity } from './lane-continuity.ts';
+import type { LanePlace } from './lane-continuity.ts';
 import { mustBeInForm } from './sqlite-file.ts';
 import { SqliteLanes } from './sqlite-lanes.ts';
 import { refusalOf, refusals } from './sqlite-refusal.ts';
@@ -37,6 +39,7 @@ export class DirectoryReader implements EntryReader {
   readonly #placed: Statement<[number, number, number], Row>;
   readonly #hashes: Statement<[number], Hashes>;
   readonly #newest: number;
+  readonly #continuity: LaneContinuity;
 
   /** @throws JournalRefused when there is no journal of troupe, or one that is damaged or newer than this code. */
   constructor(dataDir: string) {
@@ -64,6 +67,11 @@ export class DirectoryReader implements EntryReader {
       this.#placed = database.prepare<[number, number, number], Row>(placed).raw();
       const hashes = `SELECT lower(hex(e.hash)), lower(hex(e.fingerprint)), lower(hex(${digest})) FROM entries e WHERE e."offset" = ?`;
       this.#hashes = database.prepare<[number], Hashes>(hashes).raw();
+      const anchored = anchorsOf(database);
+      this.#continuity = new LaneContinuity({
+        nameOf: (laneId) => this.#lanes.nameOf(laneId),
+        firstOf: (laneId) => (anchored.get(laneId) ?? 0) + 1,
+      });
       this.#newest = database.prepare<[], number>('SELECT coalesce(max("offset"), 0) FROM entries').pluck().get() ?? 0;
     } catch (error) {
       this.#still.close();
@@ -78,7 +86,11 @@ export class DirectoryReader implements EntryReader {
 
   async scan({ after, limit, lane }: Parameters<EntryReader['scan']>[0]): Promise<StoredEntry[]> {
     return this.#reading(() => {
-      if (lane === undefined) return this.#rows.all(after, limit).flatMap((row) => this.#stored(row) ?? []);
+      if (lane === undefined) {
+        const rows = this.#rows.all(after, limit);
+        this.#continuity.all(after, rows.map(placeOf));
+        return rows.flatMap((row) => this.#stored(row) ?? []);
+      }
       const id = this.#lanes.idOf(lane);
       if (id === undefined) return [];
       const rows = this.#placed.all(id, after, limit);
@@ -90,6 +102,7 @@ export class DirectoryReader implements EntryReader {
         if (row?.[1] !== id) throw new JournalDamage(offset, `is missing in ${lane}`);
         rows.push(row);
       }
+      this.#continuity.lane(id, after, rows.map(placeOf));
       return rows.flatMap((row) => this.#stored(row, lane) ?? []);
     });
   }
@@ -155,6 +168,18 @@ class LookedAt implements StoredEntry {
   get digest(): string {
     return this.#hashes()[2];
   }
+}
+
+function placeOf([offset, laneId, laneSeq]: Row): LanePlace {
+  return { offset, laneId, laneSeq };
+}
+
+/** Of lanes that lost their older entries: the number of the last one that was dropped. */
+function anchorsOf(database: Database): ReadonlyMap<number, number> {
+  const tables = database.prepare<[], string>("SELECT name FROM sqlite_schema WHERE type = 'table'").pluck().all();
+  if (!tables.includes('anchors')) return new Map();
+  const rows = database.prepare<[], [number, number]>('SELECT lane_id, dropped_lane_seq FROM anchors').raw().all();
+  return new Map(rows);
 }
 
 /** Whoever only reads takes a file of the form before as well. */

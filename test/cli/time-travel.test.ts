@@ -1,4 +1,5 @@
 /** `troupe history` and `troupe replay` as processes: on recorded journals, beside a server that runs, and on what is not there. */
+import Database from 'better-sqlite3';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { cpSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
@@ -6,7 +7,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { WebSocket } from 'ws';
-import type { Entry } from '../../actors/entry.ts';
+import type { CommandSettled, Entry } from '../../actors/entry.ts';
+import { createSqliteJournal } from '../../src/journal/sqlite.ts';
+import { commit } from '../../src/testing/journal-under-test.ts';
 import { entriesIn } from '../history/outcome.ts';
 import type { Expected } from '../history/outcome.ts';
 import { limits } from '../support/world.ts';
@@ -150,6 +153,67 @@ describe('troupe replay', () => {
     expect(code).toBe(4);
     expect(stderr).toMatch(/^troupe: \S+\/data holds no journal of troupe: .*--data-dir\n$/);
     expect(readdirSync(place.path('data'))).toEqual([]);
+  });
+});
+
+describe('what is not all there any more', () => {
+  /** Blanks what the sessions said, and stores one command more that lost something before it was stored. */
+  async function takeAway(): Promise<void> {
+    const journal = createSqliteJournal({ dataDir: place.path('data') });
+    const { offset } = await journal.open();
+    await journal.blank({ through: offset, lane: 'session:a' });
+    const entries = await entriesIn(place.path('data'));
+    const last = entries.findLast(({ lane }) => lane === 'session:a')!;
+    const named = entries.findLast((entry) => entry.lane === 'session:a' && entry.kind === 'command.settled')!;
+    const { blanked: _blanked, ...rest } = { ...named, ...placeBehind(last, offset) } as CommandSettled;
+    const command = '{"type":"set_session_name","id":"marked","sessionId":"a","name":"[redacted]"}';
+    const content = { command };
+    await commit(journal, [{ ...rest, commandId: 'marked', redacted: true, fingerprint: '0'.repeat(64), content }]);
+    await journal.close();
+  }
+
+  const placeBehind = ({ laneSeq, at }: Entry, offset: number) => ({ offset: offset + 1, laneSeq: laneSeq + 1, at });
+
+  it('is marked by history, replay and export, and told to whoever reads', async () => {
+    take('conversation');
+    await takeAway();
+    const lines = (await run('history', '--session', 'a', '--json', '--all')).stdout.trim().split('\n');
+    const phases = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+    expect(phases.filter(({ blanked }) => blanked === true).length).toBeGreaterThan(10);
+    expect(phases.filter(({ redacted }) => redacted === true).map(({ commandId }) => commandId)).toContain('marked');
+    const text = await run('history', '--session', 'a', '--all');
+    expect(text.stdout).toMatch(/ name \(blanked\)\n/);
+    expect(text.stdout).toMatch(/ marked \(redacted\)\n/);
+
+    const picture = await replay('--session', 'a', '--commands');
+    expect(picture).toMatchObject({ redacted: 1 });
+    expect(picture).toHaveProperty('blanked', expect.any(Number));
+    expect(picture.commands.find(({ commandId }) => commandId === 'marked')).toMatchObject({ redacted: true });
+    expect(picture.commands.find(({ commandId }) => commandId === 'name')).toMatchObject({ blanked: true });
+    const shown = await run('replay', '--session', 'a', '--commands');
+    expect([shown.code, shown.stderr]).toEqual([0, '']);
+    expect(shown.stdout).toMatch(/\nnot all that was said is there: blanked in \d+ entries, redacted in 1 entry\n/);
+    for (const seq of [1, picture.seq - 2]) await replay('--session', 'a', '--to', String(seq), '--diff', '0');
+
+    expect((await run('export', '--session', 'a', '--out', 'a.jsonl')).code).toBe(0);
+    const exported = readFileSync(place.path('a.jsonl'), 'utf8').trim().split('\n');
+    expect(exported.filter((line) => line.includes('"blanked":true')).length).toBeGreaterThan(10);
+    expect(exported.filter((line) => line.includes('"redacted":true'))).toHaveLength(1);
+  });
+
+  it('is damage where entries are missing in a lane, with the place', async () => {
+    take('conversation');
+    const [, second, third] = (await entriesIn(place.path('data'))).filter(({ lane }) => lane === 'session:a');
+    const database = new Database(place.path('data/journal.db'));
+    database.pragma('foreign_keys = OFF');
+    database.exec(`DELETE FROM entries WHERE "offset" = ${second!.offset}`);
+    database.close();
+    const line = `offset ${third!.offset} is number 3 of session:a, where number 2 belongs`;
+    for (const args of [['replay', '--session', 'a'], ['export', '--out', 'a.jsonl'], ['history']]) {
+      const { code, stderr } = await run(args[0]!, ...args.slice(1));
+      expect([args[0], code]).toEqual([args[0], 4]);
+      expect(stderr).toContain(line);
+    }
   });
 });
 
