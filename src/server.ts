@@ -244,7 +244,8 @@ function transportsOf({ port, stdio }: Config): string[] {
   return [...(port === null ? [] : ['websocket', 'http']), ...(stdio ? ['stdio'] : [])];
 }
 
-function limitsOf({
+/** What the runtime takes of a configuration. */
+export function limitsOf({
   limits,
   timeouts,
   session,

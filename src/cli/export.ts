@@ -1,5 +1,5 @@
 /**
- * `troupe export`: a window of a journal as a file of JSON lines, one for each entry, with what the rules of redaction take away
+ * `troupe export`: a window of a journal as a file of JSON lines, one for each entry, or as a test, with what the rules of redaction take away
  * left out. The file is there whole or not at all, and never takes the place of another. State: none.
  */
 import { closeSync, existsSync, fsyncSync, linkSync, openSync, rmSync, writeSync } from 'node:fs';
@@ -11,8 +11,11 @@ import { secretFields } from '../commands/secret-fields.ts';
 import { createRedaction } from '../journal/redaction.ts';
 import { syncDirectory } from '../journal/sync-directory.ts';
 import type { Redaction } from '../../actors/ports.ts';
+import type { Config } from '../config.ts';
+import type { DirectoryReader } from '../journal/sqlite-reading.ts';
 import { counted } from './counted.ts';
 import { exitCodes } from './exit-codes.ts';
+import { testOf } from './export-test.ts';
 import { printable, withJournal } from './offline.ts';
 import type { OfflineCommand } from './offline.ts';
 import { Refusal } from './refusal.ts';
@@ -23,6 +26,8 @@ export interface ExportCommand extends OfflineCommand {
   /** Milliseconds since 1970, both included. */
   readonly from: number | undefined;
   readonly to: number | undefined;
+  /** Lines of JSON, or a test that runs the commands again. */
+  readonly as: 'lines' | 'test';
 }
 
 const PAGE_ENTRIES = 1_000;
@@ -33,17 +38,38 @@ export async function exportBundle(command: ExportCommand): Promise<void> {
   await withJournal(command, async (reader, config) => {
     // The rules of today, also for what was stored under others.
     const redaction = createRedaction(config.redaction, secretFields(catalog));
+    if (command.as === 'test') return exportTest(command, out, reader, config, redaction);
     const count = await writeWhole(out, async (write) => {
       let entries = 0;
       for await (const stored of windowOf(reader, command)) {
         write(`${lineOf(stored, redaction)}\n`);
         entries += 1;
       }
-      if (entries === 0) throw new Refusal(exitCodes.failed, `nothing in ${reader.journal} is in that window`);
+      if (entries === 0) throw nothing(reader);
       return entries;
     });
     process.stdout.write(`${printable(out)}: ${counted(count, 'entry', 'entries')}\n`);
   });
+}
+
+async function exportTest(
+  command: ExportCommand,
+  out: string,
+  reader: DirectoryReader,
+  config: Config,
+  redaction: Redaction | undefined,
+): Promise<void> {
+  const entries: Entry[] = [];
+  for await (const { entry } of windowOf(reader, command)) entries.push(entry);
+  if (entries.length === 0) throw nothing(reader);
+  const { text, commands, leftOut } = await testOf(entries, config, redaction);
+  await writeWhole(out, async (write) => write(text));
+  const note = leftOut === 0 ? '' : `; ${leftOut} not in it, with the reasons in the file`;
+  process.stdout.write(`${printable(out)}: a test of ${counted(commands, 'command')}${note}\n`);
+}
+
+function nothing(reader: DirectoryReader): Refusal {
+  return new Refusal(exitCodes.failed, `nothing in ${reader.journal} is in that window`);
 }
 
 /** In order of offsets. Of a session: its lane, and what the server's own holds about it. */

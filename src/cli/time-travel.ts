@@ -1,6 +1,8 @@
 /** The commands that look back: their options, and what is loaded when one of them is asked for. State: none. */
 import type { Command } from 'commander';
 import type { HistoryFilters } from '../commands/history-page.ts';
+import { exitCodes } from './exit-codes.ts';
+import { Refusal } from './refusal.ts';
 import { timeOption, wholeNumber } from './offline.ts';
 import { flagValues } from './options.ts';
 
@@ -61,8 +63,11 @@ export function addTimeTravel(program: Command): void {
 function addExport(program: Command): void {
   program
     .command('export')
-    .description('write a window of the journal to a file of JSON lines, without what redaction takes away')
+    .description(
+      'write a window of the journal to a file, as JSON lines or as a test, without what redaction takes away',
+    )
     .requiredOption('--out <file>', 'where to; a file that is there stays as it is')
+    .option('--as <form>', 'lines: entries as JSON; test: a vitest file that runs the commands again', 'lines')
     .option('--session <id>', 'of this session alone')
     .option('--from <time>', 'recorded then or later: a date and time, or milliseconds since 1970')
     .option('--to <time>', 'recorded then or before')
@@ -70,12 +75,18 @@ function addExport(program: Command): void {
       const { exportBundle } = await import('./export.ts');
       await exportBundle({
         ...common(found),
+        as: formOf(text(found, 'as')),
         out: text(found, 'out') ?? '',
         session: text(found, 'session'),
         from: timeOption('--from', text(found, 'from')),
         to: timeOption('--to', text(found, 'to')),
       });
     });
+}
+
+function formOf(form: string | undefined): 'lines' | 'test' {
+  if (form === 'lines' || form === 'test') return form;
+  throw new Refusal(exitCodes.usage, '--as must be lines or test');
 }
 
 function common(found: Found) {

@@ -97,7 +97,7 @@ function identityOf(entry: CommandAccepted | CommandSettled, fingerprint: string
     explicitId: entry.explicitId,
   };
   if (entry.dependsOn !== undefined) identity['dependsOn'] = [...entry.dependsOn];
-  const version = expectedVersion(entry.content.command as string | undefined);
+  const version = expectedVersion(entry.content.command);
   if (version !== undefined) identity['ifSessionVersion'] = version;
   if (entry.idempotencyKey !== undefined) identity['idempotencyKey'] = entry.idempotencyKey;
   return identity;

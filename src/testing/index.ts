@@ -1,6 +1,6 @@
 /**
  * What tests of charts and of what stands behind the ports need: paths through a chart, its transition table, a clock and a
- * journal that a test has in its hand. Needs no test runner; the suites that do are in `./testing/conformance`.
+ * journal that a test has in its hand, and a server for recorded commands. Needs no test runner; the suites that do are in `./testing/conformance`.
  */
 export { createSimulatedClock } from './clock.ts';
 export type { SimulatedClock } from './clock.ts';
@@ -14,4 +14,7 @@ export { pathsOf, reportPaths, verifyPath, verticesOf } from './paths.ts';
 export type { Coverage, PathReport, Vertex, WalkedPath } from './paths.ts';
 export { pathTitle, playPath } from './play.ts';
 export type { Path, PlayedStep, Position } from './play.ts';
+export { replayBundle } from './replay-bundle.ts';
+export type { RecordedCommand, ReplayBundle } from './recorded-window.ts';
+export type { Replayed, ReplayedOutcome } from './replay-ledger.ts';
 export { transitionTable } from './transition-table.ts';
