@@ -22,7 +22,7 @@ const NAME = /^troupe-\d{8}T\d{9}Z\.db$/;
 const UNBORN = /^(troupe-\d{8}T\d{9}Z\.db\.new)(-journal|-wal|-shm)?$/;
 
 /** Names in the order of time. */
-export function backupName(at: number): string {
+function backupName(at: number): string {
   return `troupe-${new Date(at).toISOString().replaceAll(/[-:.]/g, '')}.db`;
 }
 
