@@ -13,7 +13,7 @@ import { KnownLedger } from './verify-ledger.ts';
 import type { NumberedRecord } from './verify-ledger.ts';
 import { mustBeInForm } from './sqlite-file.ts';
 import { lossOf } from './sqlite-inspection.ts';
-import { refusalOf, refusals } from './sqlite-refusal.ts';
+import { oneLine, refusalOf, refusals } from './sqlite-refusal.ts';
 import { schemaFlaw, schemaVersionOf } from './sqlite-schema.ts';
 import { openStill } from './sqlite-still.ts';
 import type { StillJournal } from './sqlite-still.ts';
@@ -52,7 +52,7 @@ export function verifyDirectory(dataDir: string, options: DirectoryVerifyOptions
     }
   } catch (error) {
     if (!isDamage(error)) throw refusalOf(journal, error);
-    verification.report({ offset: 1 }, `nothing can be read from here on: ${error.message}`);
+    verification.report({ offset: 1 }, `nothing can be read from here on: ${oneLine(error.message)}`);
   }
   return { ...verification.end(), journal };
 }
@@ -81,7 +81,7 @@ export function verifyDatabase(
     else ledger.tell();
   } catch (error) {
     if (!isDamage(error)) throw error;
-    verification.report({ offset: verification.offset + 1 }, `nothing can be read from here on: ${error.message}`);
+    verification.report({ offset: verification.offset + 1 }, `nothing can be read from here on: ${oneLine(error.message)}`);
   }
 }
 

@@ -142,7 +142,7 @@ describe('the process', () => {
     const { troupe, client } = start({ env: { TROUPE_LIMITS_CONNECTIONS_MAX: '1' } }, '--port', '0');
     const { url } = await troupe.line('listening');
     const ready = JSON.parse(await client.until((line) => line.startsWith('{"type":"server_ready"'))) as Frame;
-    expect(ready['data']).toMatchObject({ transports: ['websocket', 'stdio'] });
+    expect(ready['data']).toMatchObject({ transports: ['websocket', 'http', 'stdio'] });
     const surplus = new WebSocket(String(url));
     expect((await once(surplus, 'close'))[0]).toBe(1013);
     client.input.end();
