@@ -81,7 +81,10 @@ export function verifyDatabase(
     else ledger.tell();
   } catch (error) {
     if (!isDamage(error)) throw error;
-    verification.report({ offset: verification.offset + 1 }, `nothing can be read from here on: ${oneLine(error.message)}`);
+    verification.report(
+      { offset: verification.offset + 1 },
+      `nothing can be read from here on: ${oneLine(error.message)}`,
+    );
   }
 }
 
