@@ -1,8 +1,9 @@
 /** A journal that the version before wrote: opened for writing it is migrated, only read it stays as it is. */
 import Database from 'better-sqlite3';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { createSqliteJournal } from '../../src/journal/sqlite.ts';
 import { migrate, schemaFlaw, schemaVersionOf } from '../../src/journal/sqlite-schema.ts';
@@ -36,6 +37,23 @@ async function makeOldJournal(): Promise<void> {
   expect(schemaFlaw(database)).toBeUndefined();
   database.close();
 }
+
+/** Journals that a server of version 1 left behind (see test/history/README.md). */
+const RECORDED = fileURLToPath(new URL('../history/0.1.0-schema-1', import.meta.url));
+
+it.each(['conversation', 'killed', 'rebuilt'])('One-version schema migration fixture passes: %s', async (name) => {
+  cpSync(join(RECORDED, name, 'data'), dataDir, { recursive: true });
+  const old = verifyDirectory(dataDir, { idsMax: 1_000 });
+  expect(old).toMatchObject({ ok: true });
+  const journal = createSqliteJournal({ dataDir });
+  expect(await journal.open()).toEqual({ offset: old.lastOffset });
+  await journal.close();
+  const database = new Database(file, { readonly: true });
+  expect([schemaVersionOf(database), schemaFlaw(database)]).toEqual([2, undefined]);
+  database.close();
+  const { journal: _where, ...found } = verifyDirectory(dataDir, { idsMax: 1_000 });
+  expect(old).toMatchObject(found);
+});
 
 it('keeps every entry, takes new ones and verifies', async () => {
   await makeOldJournal();
