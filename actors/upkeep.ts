@@ -71,6 +71,8 @@ export class Upkeep {
     this.#begun = this.#log.read(this.#shared.journal).then(
       () => this.#begin(),
       (error: unknown) => {
+        // Of a server that is being stopped, the journal is closed by now.
+        if (this.#stopped) return;
         const text = error instanceof Error ? error.message : String(error);
         this.#shared.telemetry.observe({ level: 'warn', message: 'earlier housekeeping is not known', error: text });
         this.#begin();
