@@ -18,7 +18,7 @@ import type { Survivors } from './recovery.ts';
 import { ReleaseQueue } from './release-queue.ts';
 import { Router, routerLogic } from './router.ts';
 import type { Replaceable, Runtime, Shared } from './runtime.ts';
-import { armLease, tendLease } from './session/expiry.ts';
+import { tendLease } from './session/expiry.ts';
 import type { Frozen } from './session/frozen.ts';
 import { TimerWheel } from './timer-wheel.ts';
 
@@ -45,7 +45,7 @@ export class Core {
       releases,
       wheel,
       leases: new Leases(clock, wheel, (sessionId, now) => {
-        const mailbox = this.router.find(sessionId);
+        const mailbox = this.router.directory.wake(sessionId);
         mailbox?.guard(() => tendLease(this.runtime, mailbox, now));
       }),
       expired: new ExpiredSessions(),
@@ -74,7 +74,7 @@ export class Core {
    */
   goLive(boot: number): void {
     const { clock, leases } = this.runtime;
-    for (const mailbox of this.router.mailboxes.values()) armLease(this.runtime, mailbox);
+    this.router.directory.armLeases();
     leases.start(clock.now());
     this.router.open(boot);
   }

@@ -11,6 +11,8 @@ export class Counters implements ActivityCounts {
   replayed = 0;
   connectionsRefused = 0;
   restarts = 0;
+  /** Of sessions: written, not written, and not taken over by who could have restored from them. */
+  readonly snapshots = { kept: 0, failed: 0, unfit: 0 };
   readonly failed = new Map<string, number>();
   readonly refused = new Map<string, number>();
 

@@ -9,7 +9,7 @@
  * events of its whole system, and spawning copies the parent's children, so one shared system would grow quadratic.
  */
 import { createActor } from 'xstate';
-import type { Actor, AnyActorLogic, AnyActorRef, AnyStateMachine, InputFrom, InspectionEvent } from 'xstate';
+import type { Actor, AnyActorLogic, AnyActorRef, AnyStateMachine, InputFrom, InspectionEvent, Snapshot } from 'xstate';
 import { effectName } from '../machines/effect.ts';
 import type { Clock } from './ports.ts';
 import { placeOf } from './supervision-tree.ts';
@@ -52,13 +52,15 @@ export class Host {
 
   /**
    * Creates and starts a root actor. The intents of its initial state go to the open outbox; those of transitions that a
-   * delay of its chart causes go to `perform`.
+   * delay of its chart causes go to `perform`. With a `snapshot` that the same chart persisted it goes on from there, and
+   * nothing is initial.
    */
   start<Logic extends AnyActorLogic>(
     logic: Logic,
     id: string,
     input: InputFrom<Logic>,
     perform?: (intent: Intent) => void,
+    snapshot?: unknown,
   ): Actor<Logic> {
     const hosted = isMachine(logic) ? (this.#provide(logic) as unknown as Logic) : logic;
     const clock = {
@@ -68,12 +70,24 @@ export class Host {
         }, ms),
       clearTimeout: (handle: unknown) => this.#clock.clearTimeout(handle),
     };
-    const actor = createActor<AnyActorLogic>(hosted, { id, input, clock });
+    const actor = createActor<AnyActorLogic>(hosted, {
+      id,
+      input,
+      clock,
+      ...(snapshot !== undefined && { snapshot: snapshot as Snapshot<unknown> }),
+    });
     // Without this a chart that throws would end the process: the one who caused the transition has to hear of it.
     actor.subscribe({ error: (error: unknown) => (this.#death = { error }) });
     this.#roots.add(actor);
     for (const [inspector, detach] of this.#inspectors) detach.set(actor, attach(actor, inspector));
     actor.start();
+    if (snapshot !== undefined && this.#death !== undefined) {
+      // The snapshot was none of this chart. Nothing has happened yet but this.
+      const { error } = this.#death;
+      this.#death = undefined;
+      this.stop(actor);
+      throw error;
+    }
     return actor as unknown as Actor<Logic>;
   }
 

@@ -33,4 +33,8 @@ export interface Limits {
   readonly auditReads: boolean;
   /** Tries of a command that fails its session, or the process, whenever it acts. */
   readonly attemptsMax: number;
+  /** Entries of a session's journal lane before it is kept as a snapshot. */
+  readonly snapshotEvery: number;
+  /** A session that nobody used for so long leaves memory. */
+  readonly passivationIdleMs: number;
 }

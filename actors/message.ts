@@ -7,9 +7,10 @@
 import type { EntryReader, JournalReader, MailboxLane } from './entry.ts';
 import type { Json } from './json.ts';
 import type { SessionEvent, SessionFact } from './session/event.ts';
+import type { SessionSummary } from './session-record.ts';
 import type { SessionView } from './session/session-state.ts';
 
-export type { Json, JournalReader, MailboxLane, SessionView };
+export type { Json, JournalReader, MailboxLane, SessionSummary, SessionView };
 
 /** `short` and `long` are configured in milliseconds, `none` means that only the client's patience ends it. */
 export type TimeoutClass = 'short' | 'long' | 'none';
@@ -177,6 +178,7 @@ export interface ServerView {
   readonly now: number;
   readonly serverVersion: string;
   readonly sessionCount: number;
+  /** A session that is in memory. */
   session(id: string): SessionView | undefined;
   /** Chart and data of a session as they are now. */
   picture(id: string): SessionPicture | undefined;
@@ -186,8 +188,8 @@ export interface ServerView {
     id: string,
     at: Omit<PictureQuestion, 'mailboxDepthMax'>,
   ): Promise<SessionPicture | NotThere>;
-  /** In order of creation. */
-  sessions(): Iterable<SessionView>;
+  /** In order of creation, from the session `from` on if there is one of that name. */
+  sessions(from?: string): Iterable<SessionSummary>;
   /** Sessions that are set aside, because their entries can't be folded or because they fail again and again. */
   quarantined(): Iterable<QuarantinedSession>;
   /** The session's running turn and its unfinished assistant message, for those who attach in the middle. */
@@ -229,8 +231,10 @@ export interface QuarantinedSession {
 
 /** What is in memory now. Counted when somebody asks. */
 export interface LiveCounts {
-  /** Sessions that exist or are being opened. */
+  /** Sessions in memory, those that are being opened included. */
   readonly sessions: number;
+  /** Sessions that exist and are not in memory. */
+  readonly passive: number;
   readonly mailboxes: number;
   /** Root actors: sessions, connections, the router, the server. */
   readonly actors: number;
@@ -263,6 +267,8 @@ export interface ActivityCounts {
   readonly connectionsRefused: number;
   /** Children of the supervision tree that were started again. */
   readonly restarts: number;
+  /** Of sessions: written, not written, and not taken over by who could have restored from them. */
+  readonly snapshots: { readonly kept: number; readonly failed: number; readonly unfit: number };
 }
 
 export interface JournalCounts {

@@ -79,6 +79,44 @@ export interface Blanked {
   readonly erased: boolean;
 }
 
+/** What the entries of a lane up to and including the one at `offset` amount to, in the words of the runtime. */
+export interface LaneSnapshot {
+  readonly lane: string;
+  readonly offset: number;
+  readonly body: string;
+}
+
+/** What all entries up to and including the one at `offset` amount to: a header, and parts numbered from 1. */
+export interface CheckpointHead {
+  readonly offset: number;
+  readonly header: string;
+  readonly parts: number;
+}
+
+/**
+ * What can be derived from entries and is kept beside them, so that nobody has to fold them again: the newest snapshot of
+ * each lane, and the newest two checkpoints.
+ *
+ * - It is never ahead of the entries: who keeps something does so when the entries that it stands for are durable, and what is
+ *   read stands for entries that are there.
+ * - It is as it was kept, or it can't be had: damage rejects, and so does a snapshot of an entry that is not in its lane.
+ * - It may be gone at any time; nothing is lost with it. That something could not be kept fails nothing else.
+ */
+export interface DerivedStore {
+  /** Takes the place of the lane's older snapshot. Nobody waits for it; `failed` is called, later, when it could not be kept. */
+  keepSnapshot(snapshot: LaneSnapshot, failed: (error: Error) => void): void;
+  /** The lane's snapshot, if there is one. @throws when it is not fit for use. */
+  snapshot(lane: string): Promise<LaneSnapshot | undefined>;
+  /** Keeps a part of a checkpoint, which nobody finds before it is sealed. */
+  keepPart(offset: number, part: number, bytes: Uint8Array): Promise<void>;
+  /** The checkpoint is whole, and is found from now on. Of the others only the newest one stays. */
+  sealCheckpoint(head: CheckpointHead): Promise<void>;
+  /** Those that are sealed and stand for entries that are there, the newest first. */
+  checkpoints(): Promise<readonly CheckpointHead[]>;
+  /** @throws when it is not as it was kept. */
+  checkpointPart(offset: number, part: number): Promise<Uint8Array>;
+}
+
 /** Where `open` found the journal's end. */
 export interface JournalHead {
   /** Offset of the newest entry; 0 when empty. */
@@ -122,7 +160,7 @@ export interface JournalBackup {
  *   over it. What was blanked before is left alone. Snapshots of what is blanked go with it. It never fails appends.
  * - *Exclusive.* A second `open` on the same data, from any process, is refused until `close` or the end of the process.
  */
-export interface Journal extends JournalReader {
+export interface Journal extends JournalReader, DerivedStore {
   readonly durability: 'durable' | 'volatile';
   /** Text for people: a path, or `memory`. */
   readonly location: string;

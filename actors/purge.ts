@@ -12,9 +12,12 @@ import type { Runtime } from './runtime.ts';
 
 export async function purgeSession({ router, runtime }: Core, sessionId: string): Promise<Outcome> {
   const { deduplication, journal, writer } = runtime;
-  // A session that is being rebuilt takes nothing before it is there again.
-  while (router.find(sessionId)?.rebuilding === true) await router.rebuilt();
-  const mailbox = router.find(sessionId);
+  // A session that is on its way into memory takes nothing before it is there.
+  const { directory } = router;
+  if (directory.isPassive(sessionId)) directory.mailbox(sessionId);
+  while (directory.find(sessionId)?.rebuilding === true) await directory.settled();
+  if (directory.isPassive(sessionId)) return failure('JOURNAL_UNAVAILABLE', 'The session can not be read now');
+  const mailbox = directory.find(sessionId);
   mailbox?.purge();
   const ended = mailbox?.isClosed === true;
   // A defect showed: the session is rebuilt instead.

@@ -154,7 +154,7 @@ export class Rebuild {
     try {
       await this.#recovery.fold();
       // Before anybody attaches to what is newer than what others were shown.
-      this.#shared.subscriptions.reconcileAll((id) => this.#core.router.session(id)?.state);
+      this.#shared.subscriptions.reconcileAll((id) => this.#core.router.directory.summary(id));
       this.#core.router.degrade('stale');
     } catch {
       // What the journal can't be read for is in the issues already; sessions are unknown, and nobody is told that there are none.

@@ -143,7 +143,7 @@ export class Recovery {
     }
     this.#classifying = true;
     this.#tell({ type: 'journal.folded' });
-    this.#runtime.subscriptions.reconcileAll((id) => this.#router.session(id)?.state);
+    this.#runtime.subscriptions.reconcileAll((id) => this.#router.directory.summary(id));
     this.#awaitReleases();
     this.#classify();
     this.#tell({ type: 'work.classified', commands: this.#classified.length });
@@ -152,7 +152,7 @@ export class Recovery {
     await writer.settled();
     this.#committed = true;
     // Counted before work is taken back: a creation among it makes a session that was not recovered.
-    const sessions = this.#router.sessionCount;
+    const sessions = this.#router.directory.sessionCount;
     this.#tell({ type: 'classification.committed' });
     this.stop();
     for (const [command, entry] of this.#told) this.#router.outcomes.restore(command, entry);
@@ -237,11 +237,11 @@ export class Recovery {
 
   #foldSession(entry: Entry): void {
     const id = entry.lane.slice(sessionLane('').length);
-    const mailbox = this.#router.find(id) ?? (opens(entry) ? this.#router.mailbox(id) : undefined);
+    const mailbox = this.#router.directory.find(id) ?? (opens(entry) ? this.#router.directory.mailbox(id) : undefined);
     if (mailbox === undefined) return;
     const folded = foldEntry(this.#runtime, mailbox, entry);
     if (folded === 'closed') {
-      this.#router.remove(id);
+      this.#router.directory.remove(id);
       this.#lanes.delete(entry.lane);
     }
     if (folded !== 'opened') return;
@@ -257,7 +257,7 @@ export class Recovery {
     const inFlight = [...this.#inFlight.values()];
     for (const command of inFlight) if (command.attempts > 0) this.#classifyOne(command);
     for (const command of inFlight) if (command.attempts === 0) this.#classifyOne(command);
-    for (const mailbox of this.#router.mailboxes.values()) {
+    for (const mailbox of this.#router.directory.mailboxes.values()) {
       const { session } = mailbox;
       const commandId = session?.engineHolder;
       if (session === undefined || commandId === undefined) continue;
@@ -271,7 +271,7 @@ export class Recovery {
   /** Of sessions that are closed. */
   #awaitReleases(): void {
     for (const run of this.#survivors.runs.values()) {
-      if (run.holds && this.#router.session(run.sessionId) === undefined) this.#router.awaitRelease(run);
+      if (run.holds && !this.#router.directory.has(run.sessionId)) this.#router.directory.awaitRelease(run);
     }
   }
 
@@ -295,7 +295,7 @@ export class Recovery {
       this.#interrupt(command, 'unknown', 'this server does not know the command any more');
     } else if (attempts >= limits.attemptsMax) {
       this.#end(command, quarantined(command, 'the process ended whenever it acted'), 'quarantined');
-    } else if (this.#router.find(command.sessionId ?? '')?.quarantine !== undefined) {
+    } else if (this.#router.directory.find(command.sessionId ?? '')?.quarantine !== undefined) {
       const error = `Session ${String(command.sessionId)} is set aside: its entries can not be read`;
       this.#end(command, failure('SESSION_QUARANTINED', error), 'session quarantined');
     } else if (attempts > 0 && !(command.contract.idempotent && limits.requeue)) {
@@ -330,7 +330,8 @@ export class Recovery {
   }
 
   #end(command: Command, outcome: Failure, reason: string): void {
-    const session = command.sessionId === undefined ? undefined : this.#router.session(command.sessionId);
+    const session =
+      command.sessionId === undefined ? undefined : this.#router.directory.find(command.sessionId)?.session;
     const { commandId, commandType, sessionId } = command;
     const runs = session?.state?.turn?.acceptedOffset === command.acceptedOffset;
     const events = runs && session?.state !== undefined ? closingEvents(session.state, outcome.error) : [];

@@ -1,6 +1,6 @@
 /**
  * The router: an actor that takes command envelopes, knows which of them it has seen before, and dispatches the new ones to
- * the mailboxes of their sessions. It holds the directory of sessions. State: rebuildable (from the journal).
+ * the mailboxes of their sessions. State: rebuildable (from the journal).
  */
 import { fromTransition } from 'xstate';
 import { admissionRefusal, unavailable } from './admission.ts';
@@ -9,36 +9,26 @@ import type { Connection } from './connection.ts';
 import { namesOf, SERVER_SCOPE } from './names.ts';
 import type { Names } from './names.ts';
 import { tie } from './dependencies.ts';
-import { sessionLane } from './entry.ts';
+import { Directory } from './directory.ts';
 import { failure } from './message.ts';
 import { Outcomes } from './outcomes.ts';
 import type { Early, Phase } from './phase.ts';
 import type { ParsedCommand } from './ports.ts';
 import { Replays } from './replays.ts';
 import type { OutcomeLoaded } from './replays.ts';
-import type { Replaceable, Runtime } from './runtime.ts';
+import type { Runtime } from './runtime.ts';
 import type { Frozen } from './session/frozen.ts';
-import { Mailbox } from './session/mailbox.ts';
-import type { MailboxOwner } from './session/mailbox-owner.ts';
-import { rebuildSession } from './session/rebuild.ts';
-import type { Session } from './session/session.ts';
-import type { TurnRun } from './session/turn-run.ts';
 
 /** What the router is sent. */
 export type RouterEvent =
   | { readonly type: 'command.received'; readonly parsed: ParsedCommand; readonly connection: Connection }
   | OutcomeLoaded;
 
-export class Router implements MailboxOwner<Mailbox> {
+export class Router {
   readonly outcomes: Outcomes;
+  readonly directory: Directory;
   readonly #runtime: Runtime;
   readonly #replays: Replays;
-  sessionCount = 0;
-  readonly #mailboxes = new Map<string, Mailbox>();
-  /** Where commands of no session wait for their dependencies; it is in no directory, so no session can be meant by it. */
-  readonly #server: Mailbox;
-  /** Closed sessions whose engine has not let go: their name's next incarnation waits. */
-  readonly #releasing = new Map<string, Mailbox>();
   /** Commands whose last dependency was resolved while another command was being settled. */
   readonly #resolved: Command[] = [];
   #depth = 0;
@@ -50,9 +40,6 @@ export class Router implements MailboxOwner<Mailbox> {
   /** Admitted, and in no mailbox yet. */
   #handling: Command | undefined;
   #onQuiet: (() => void) | undefined;
-  /** Sessions that are being rebuilt, and who waits until none is. */
-  #rebuilds = 0;
-  readonly #onRebuilt: (() => void)[] = [];
 
   constructor(runtime: Runtime) {
     this.#runtime = runtime;
@@ -61,11 +48,7 @@ export class Router implements MailboxOwner<Mailbox> {
       this.handle(event);
       this.#noticeQuiet();
     });
-    this.#server = new Mailbox(runtime, this.outcomes, this, SERVER_SCOPE);
-  }
-
-  get mailboxes(): ReadonlyMap<string, Mailbox> {
-    return this.#mailboxes;
+    this.directory = new Directory(runtime, this.outcomes);
   }
 
   get phase(): Phase {
@@ -76,6 +59,7 @@ export class Router implements MailboxOwner<Mailbox> {
   open(boot: number): void {
     this.outcomes.boot = boot;
     this.#serve('open');
+    if (!this.#frozen) this.directory.goLive();
   }
 
   /** The journal can't be written, or can't even be read: answers what can be answered until it is opened again. */
@@ -104,8 +88,7 @@ export class Router implements MailboxOwner<Mailbox> {
   freeze(): Frozen[] {
     this.#phase = 'unread';
     this.#frozen = true;
-    const mailboxes = [this.#server, ...this.#releasing.values(), ...this.#mailboxes.values()];
-    return mailboxes.map((mailbox) => mailbox.freeze());
+    return this.directory.freeze();
   }
 
   /** Gives up the commands that wait for something else than an outcome of their own. What came too late is handed over. */
@@ -129,18 +112,13 @@ export class Router implements MailboxOwner<Mailbox> {
     this.#noticeQuiet();
   }
 
-  /** Ends all that still waits or runs; settles when no session is being rebuilt any more. */
+  /** Ends all that still waits or runs; settles when no session is on its way into memory any more. */
   endAll(reason: string): Promise<void> {
-    const mailboxes = [this.#server, ...this.#mailboxes.values()];
+    const { mailboxes: listed, server } = this.directory;
+    const mailboxes = [server, ...listed.values()];
     for (const mailbox of mailboxes) mailbox.endAll(failure('COMMAND_ABORTED', reason));
     this.#settleResolved();
-    return this.rebuilt();
-  }
-
-  /** No session is being rebuilt any more. */
-  rebuilt(): Promise<void> {
-    if (this.#rebuilds === 0) return Promise.resolve();
-    return new Promise((resolve) => this.#onRebuilt.push(resolve));
+    return this.directory.settled();
   }
 
   handle(event: RouterEvent): void {
@@ -156,48 +134,6 @@ export class Router implements MailboxOwner<Mailbox> {
     this.#settleResolved();
   }
 
-  /** A mailbox in which a defect showed is replaced: its session is folded again from its journal lane. */
-  rebuild(mailbox: Mailbox, error: string): void {
-    const frozen = mailbox.freeze();
-    if (this.#releasing.get(mailbox.id) === mailbox) {
-      // The session was closed: what the engine still holds is all that there was.
-      this.released(mailbox);
-      return;
-    }
-    const successor = new Mailbox(this.#runtime, this.outcomes, this, mailbox.id);
-    successor.awaitRebuild(frozen.commands, mailbox.epoch);
-    this.#mailboxes.set(mailbox.id, successor);
-    this.#rebuilds += 1;
-    rebuildSession(this.#runtime, this.outcomes, successor, frozen, error, () => {
-      this.#rebuilds -= 1;
-      if (this.#rebuilds === 0) for (const wake of this.#onRebuilt.splice(0)) wake();
-    });
-  }
-
-  mailbox(sessionId: string): Mailbox {
-    let mailbox = this.#mailboxes.get(sessionId);
-    if (mailbox === undefined) {
-      mailbox = new Mailbox(this.#runtime, this.outcomes, this, sessionId);
-      if (this.#releasing.has(sessionId)) mailbox.gate();
-      this.#mailboxes.set(sessionId, mailbox);
-    }
-    return mailbox;
-  }
-
-  /** The mailbox if it can be replaced by itself: it stands in the directory, or waits for an engine to let go. */
-  replaceable(mailbox: Replaceable): Mailbox | undefined {
-    const { id } = mailbox;
-    return [this.#mailboxes.get(id), this.#releasing.get(id)].find((one) => one === mailbox);
-  }
-
-  find(sessionId: string): Mailbox | undefined {
-    return this.#mailboxes.get(sessionId);
-  }
-
-  session(sessionId: string): Session | undefined {
-    return this.#mailboxes.get(sessionId)?.session;
-  }
-
   /** Recovery: takes work of an earlier boot back, in order of its admission. */
   requeue(commands: readonly Command[]): void {
     const { deduplication } = this.#runtime;
@@ -210,62 +146,13 @@ export class Router implements MailboxOwner<Mailbox> {
     this.#depth += 1;
     for (const command of commands) {
       tie(deduplication, command, command.dependsOn ?? [], () => this.#resolve(command));
-      (command.contract.target === 'server' ? this.#server : this.mailbox(command.sessionId ?? '')).requeue(command);
+      const { directory } = this;
+      const atServer = command.contract.target === 'server';
+      (atServer ? directory.server : directory.mailbox(command.sessionId ?? '')).requeue(command);
     }
-    for (const mailbox of [...this.#mailboxes.values()]) mailbox.guard(() => mailbox.pump());
+    for (const mailbox of [...this.directory.mailboxes.values()]) mailbox.guard(() => mailbox.pump());
     this.#depth -= 1;
     this.#settleResolved();
-  }
-
-  /** Recovery: the session is closed. */
-  remove(sessionId: string): void {
-    this.#mailboxes.delete(sessionId);
-  }
-
-  isReleasing(sessionId: string): boolean {
-    return this.#releasing.has(sessionId);
-  }
-
-  emptied(mailbox: Mailbox): void {
-    if (this.#mailboxes.get(mailbox.id) !== mailbox) return;
-    this.#mailboxes.delete(mailbox.id);
-    this.#forgetLane(mailbox.id);
-  }
-
-  closed(mailbox: Mailbox): void {
-    this.#mailboxes.delete(mailbox.id);
-    if (mailbox.session?.holdsEngine === true) this.#releasing.set(mailbox.id, mailbox);
-    this.#forgetLane(mailbox.id);
-  }
-
-  /** Recovery: the engine of a session that was closed has not let go of its last turn. */
-  awaitRelease(run: TurnRun): void {
-    const mailbox = new Mailbox(this.#runtime, this.outcomes, this, run.sessionId);
-    mailbox.closing();
-    this.#releasing.set(mailbox.id, mailbox);
-    this.#mailboxes.get(mailbox.id)?.gate();
-    mailbox.adoptRun(run);
-  }
-
-  released(mailbox: Mailbox): void {
-    if (this.#releasing.get(mailbox.id) !== mailbox) return;
-    this.#releasing.delete(mailbox.id);
-    this.#mailboxes.get(mailbox.id)?.ungate();
-  }
-
-  passOn(command: Command): void {
-    this.mailbox(command.sessionId ?? '').admit(command);
-  }
-
-  /** Once its last entry is durable, a later session of the same name can ask the journal where the lane ended. */
-  #forgetLane(sessionId: string): void {
-    const { releases, writer } = this.#runtime;
-    const lane = sessionLane(sessionId);
-    const laneSeq = writer.laneSeq(lane);
-    if (laneSeq === undefined) return;
-    releases.hold(writer.newestBatch, () => {
-      if (!this.#mailboxes.has(sessionId)) writer.forget(lane, laneSeq);
-    });
   }
 
   #receive(parsed: ParsedCommand, connection: Connection): void {
@@ -302,7 +189,8 @@ export class Router implements MailboxOwner<Mailbox> {
     this.#runtime.leases.run(now, frame.sessionId);
     const atServer = contract.target === 'server';
     const named = atServer ? undefined : frame.sessionId;
-    const existing = atServer ? this.#server : named === undefined ? undefined : this.#mailboxes.get(named);
+    const { directory } = this;
+    const existing = atServer ? directory.server : named === undefined ? undefined : directory.find(named);
     const refusal = admissionRefusal(this.#runtime, parsed, connection, existing);
     if (refusal !== undefined) {
       this.outcomes.refuse(connection, parsed, refusal, true);
@@ -330,7 +218,7 @@ export class Router implements MailboxOwner<Mailbox> {
     if (frame.dependsOn !== undefined && frame.dependsOn.length > 0) {
       tie(deduplication, command, frame.dependsOn, () => this.#resolve(command));
     }
-    const mailbox = atServer ? this.#server : this.mailbox(sessionId ?? '');
+    const mailbox = atServer ? directory.server : directory.mailbox(sessionId ?? '');
     this.#handling = undefined;
     mailbox.admit(command);
   }
@@ -340,7 +228,7 @@ export class Router implements MailboxOwner<Mailbox> {
     const { contract, frame } = parsed;
     const blind = this.#phase === 'blind';
     if (!contract.journalled && (contract.target === 'server' || !blind)) return false;
-    const known = blind || this.session(frame.sessionId ?? '') !== undefined;
+    const known = blind || this.directory.summary(frame.sessionId ?? '') !== undefined;
     // Its turn was told to stop when the journal failed: there is nothing left to end, and nothing to record it with.
     const interrupts = contract.target === 'session' && contract.interrupts === true;
     if (interrupts && known) this.outcomes.answerUndurable(connection, parsed);
@@ -353,8 +241,7 @@ export class Router implements MailboxOwner<Mailbox> {
     const { contract, frame } = parsed;
     if (contract.target !== 'session' || contract.endsSession === true) return SERVER_SCOPE;
     if (frame.sessionId === undefined) return SERVER_SCOPE;
-    const mailbox = this.#mailboxes.get(frame.sessionId);
-    return mailbox === undefined ? `absent:${frame.sessionId}` : mailbox.epoch;
+    return this.directory.incarnationOf(frame.sessionId) ?? `absent:${frame.sessionId}`;
   }
 
   /** Goes on with a command whose dependencies are all settled, once the settling is through: chains stay flat. */
@@ -369,7 +256,8 @@ export class Router implements MailboxOwner<Mailbox> {
     for (let command = this.#resolved.shift(); command !== undefined; command = this.#resolved.shift()) {
       if (command.outcome !== undefined) continue;
       const { contract, sessionId } = command;
-      const mailbox = contract.target === 'server' ? this.#server : this.#mailboxes.get(sessionId ?? '');
+      const { directory } = this;
+      const mailbox = contract.target === 'server' ? directory.server : directory.find(sessionId ?? '');
       mailbox?.resolved(command);
     }
     this.#depth -= 1;
@@ -378,7 +266,8 @@ export class Router implements MailboxOwner<Mailbox> {
   #noticeQuiet(): void {
     if (this.#onQuiet === undefined) return;
     // What has its outcome may still stand in its place; of what was given up nothing ends here any more.
-    const mailboxes = this.#frozen ? [] : [this.#server, ...this.#mailboxes.values()];
+    const { mailboxes: listed, server } = this.directory;
+    const mailboxes = this.#frozen ? [] : [server, ...listed.values()];
     if (this.#replays.size > 0 || mailboxes.some((mailbox) => mailbox.pending().length > 0)) return;
     const onQuiet = this.#onQuiet;
     this.#onQuiet = undefined;

@@ -3,10 +3,7 @@ import type { Core } from './core.ts';
 import type { LiveCounts, QuarantinedSession, RecoverySummary, ServerView } from './message.ts';
 import type { Clock, Engine, Redaction } from './ports.ts';
 import type { Counters } from './counters.ts';
-import type { Runtime } from './runtime.ts';
-import { isOverdue } from './session/expiry.ts';
 import { purgeSession } from './purge.ts';
-import type { SessionView } from './session/session-state.ts';
 import type { Upkeep } from './upkeep.ts';
 import { NotFolded } from './session/head.ts';
 import { pictureAt, pictureOf } from './session/lane-fold.ts';
@@ -40,19 +37,19 @@ export function createServerView(sources: ServerViewSources): ServerView {
       return clock.now();
     },
     get sessionCount() {
-      return router().sessionCount;
+      return router().directory.sessionCount;
     },
-    session: (id) => router().session(id)?.state,
+    session: (id) => router().directory.find(id)?.session?.state,
     picture(id) {
-      const session = router().session(id);
+      const session = router().directory.find(id)?.session;
       const state = session?.state;
       // As it would be found in the journal: a picture is for those who look on, and for files.
       return state === undefined ? undefined : pictureOf(redaction?.state(state) ?? state, session?.snapshot);
     },
     pictureAt: (journal, id, at) => pictureAt(journal, id, { ...at, mailboxDepthMax }),
-    sessions: () => existing(core().runtime, router().mailboxes.values()),
-    quarantined: () => quarantined(router().mailboxes.values()),
-    runningTurn: (id) => router().mailboxes.get(id)?.runningTurn,
+    sessions: (from) => router().directory.summaries(from),
+    quarantined: () => quarantined(router().directory.mailboxes.values()),
+    runningTurn: (id) => router().directory.find(id)?.runningTurn,
     get recovery() {
       const found = recovery();
       if (found === undefined) throw new Error('Recovery is not over: there is nothing to tell of it yet.');
@@ -79,13 +76,7 @@ export function createServerView(sources: ServerViewSources): ServerView {
   };
 }
 
-type Mailboxes = ReturnType<Core['router']['mailboxes']['values']>;
-
-function* existing(runtime: Runtime, mailboxes: Mailboxes): Iterable<SessionView> {
-  for (const { session } of mailboxes) {
-    if (session?.state !== undefined && !isOverdue(runtime, session)) yield session.state;
-  }
-}
+type Mailboxes = ReturnType<Core['router']['directory']['mailboxes']['values']>;
 
 function* quarantined(mailboxes: Mailboxes): Iterable<QuarantinedSession> {
   for (const { id, quarantine } of mailboxes) if (quarantine !== undefined) yield { id, ...quarantine };

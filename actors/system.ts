@@ -149,8 +149,9 @@ class RunningSystem implements System, CoreOwner {
     const { router, runtime } = this.#rebuild.core;
     const { deduplication, leases, releases, wheel, writer } = runtime;
     return {
-      sessions: router.sessionCount,
-      mailboxes: router.mailboxes.size,
+      sessions: router.directory.sessionCount - router.directory.passiveCount,
+      passive: router.directory.passiveCount,
+      mailboxes: router.directory.mailboxes.size,
       actors: this.#host.rootCount,
       children: this.#host.countChildren(),
       timers: wheel.size - leases.timers,
@@ -203,7 +204,7 @@ class RunningSystem implements System, CoreOwner {
   }
 
   session(sessionId: string): Session | undefined {
-    return this.#rebuild.core.router.session(sessionId);
+    return this.#rebuild.core.router.directory.find(sessionId)?.session;
   }
 
   transportsFailed(error: Error): void {
@@ -221,7 +222,7 @@ class RunningSystem implements System, CoreOwner {
   crashed(core: Core, error: unknown, crashed: Replaceable | undefined): void {
     if (core !== this.#rebuild.core || core.isFrozen) return;
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    const mailbox = crashed === undefined ? undefined : core.router.replaceable(crashed);
+    const mailbox = crashed === undefined ? undefined : core.router.directory.replaceable(crashed);
     const child = mailbox === undefined ? 'directory' : `session:${mailbox.id}`;
     this.#shared.telemetry.observe({ level: 'error', message: 'a defect showed', child, error: text });
     const message = error instanceof Error ? error.message : String(error);
@@ -253,7 +254,7 @@ class RunningSystem implements System, CoreOwner {
     this.#crashed.delete(child);
     if (crash === undefined) return;
     this.#shared.counters.restarts += 1;
-    this.#rebuild.core.router.rebuild(crash.mailbox, crash.error);
+    this.#rebuild.core.router.directory.rebuild(crash.mailbox, crash.error);
   }
 
   async #restart(child: string): Promise<void> {

@@ -31,8 +31,6 @@ const plannedKeys: readonly (readonly [path: string, what: string])[] = [
   ['authTokenFile', 'authentication is'],
   ['breaker', 'circuit breakers are'],
   ['journal.retention', 'retention is'],
-  ['journal.snapshotEvery', 'snapshots are'],
-  ['passivation', 'passivation is'],
   ['rateLimit', 'rate limiting is'],
   ['timeouts.uiRequestMs', 'questions to people are'],
 ];

@@ -139,9 +139,14 @@ const schema = z.strictObject({
     kind: choice(['sqlite', 'memory'], 'sqlite'),
     /** A journal that acknowledges what a crash would lose is refused without this. */
     acceptVolatile: flag(false),
+    /** Entries of a session before it is kept as a snapshot: what a session that comes back has to fold at most, nearly. */
+    snapshotEvery: count(256),
     /** Every read leaves an entry: who asked what, and when. Its answer waits for that. */
     auditReads: flag(false),
   }),
+
+  /** A session that nobody uses leaves memory, and comes back with the next command. */
+  passivation: section({ idleMs: waitMs(5 * MINUTE_MS) }),
 
   /** What is taken away from all that is stored, exported and logged; what runs is never changed. */
   redaction: section({

@@ -245,16 +245,8 @@ function transportsOf({ port, stdio }: Config): string[] {
 }
 
 /** What the runtime takes of a configuration. */
-export function limitsOf({
-  limits,
-  timeouts,
-  session,
-  heartbeat,
-  idempotency,
-  recovery,
-  supervision,
-  journal,
-}: Config): Limits {
+export function limitsOf(config: Config): Limits {
+  const { limits, timeouts, session, heartbeat, idempotency, recovery, supervision, journal, passivation } = config;
   return {
     ...limits,
     ...timeouts,
@@ -266,6 +258,8 @@ export function limitsOf({
     requeue: recovery.requeue,
     auditReads: journal.auditReads,
     attemptsMax: supervision.attemptsMax,
+    snapshotEvery: journal.snapshotEvery,
+    passivationIdleMs: passivation.idleMs,
   };
 }
 

@@ -254,9 +254,7 @@ describe('the file', () => {
   it.each([
     'breaker.failureThreshold',
     'alerts.intervalMs',
-    'journal.snapshotEvery',
     'journal.retention.maxAgeMs',
-    'passivation.idleMs',
     'timeouts.uiRequestMs',
   ])('with %s of a later version is refused, because it would do nothing', (key) => {
     const content = key.split('.').reduceRight<unknown>((value, part) => ({ [part]: value }), 1);

@@ -28,6 +28,12 @@ export class Deadlines {
     command.deadlineAt = command.admittedAt + (timeout === 'long' || lane === 'work' ? longMs : shortMs);
   }
 
+  /** It waits for its session, however long reading that takes. */
+  await(command: Command): void {
+    this.set(command);
+    this.arm(command);
+  }
+
   /** Another mailbox takes over: what is still held here arms nothing. */
   retire(): void {
     this.#retired = true;

@@ -15,6 +15,7 @@ import type { CommandFinished, Entry } from '../entry.ts';
 import type { Host, Intent } from '../host.ts';
 import { evolve } from './evolve.ts';
 import type { SessionState } from './session-state.ts';
+import type { LanePlace, SessionFold } from './session-fold.ts';
 
 export class Evolution {
   readonly #host: Host;
@@ -24,10 +25,41 @@ export class Evolution {
   /** Work that waits in the lane, by the offset of its acceptance; not there while nothing does. */
   #queued: Set<number> | undefined;
 
-  constructor(host: Host, id: string, engine: string, mailboxDepthMax: number) {
+  #offset: number;
+  #laneSeq: number;
+
+  /** @throws when it is to be restored from what is no state of its chart. */
+  constructor(host: Host, id: string, engine: string, mailboxDepthMax: number, restored?: SessionFold) {
     this.#host = host;
     this.#journalLane = sessionLane(id);
-    this.#actor = host.start(sessionMachine, `session:${id}`, { sessionId: id, engine, mailboxDepthMax });
+    const input = { sessionId: id, engine, mailboxDepthMax };
+    this.#actor = host.start(sessionMachine, `session:${id}`, input, undefined, restored?.chart);
+    this.#state = restored?.state;
+    this.#offset = restored?.offset ?? 0;
+    this.#laneSeq = restored?.laneSeq ?? 0;
+    if (restored !== undefined && restored.queued.length > 0) this.#queued = new Set(restored.queued);
+  }
+
+  /** Its newest entry: what it is folded up to. */
+  get place(): LanePlace {
+    return { offset: this.#offset, laneSeq: this.#laneSeq };
+  }
+
+  get laneSeq(): number {
+    return this.#laneSeq;
+  }
+
+  /** All of it, for who goes on from here; undefined while there is nothing to go on with. */
+  get whole(): SessionFold | undefined {
+    const state = this.#state;
+    if (state === undefined || state.closed !== null) return undefined;
+    return { ...this.place, state, chart: this.snapshot, queued: [...(this.#queued ?? [])] };
+  }
+
+  /** Nothing waits and nothing runs. */
+  get isIdle(): boolean {
+    const rests = this.#state?.turn === null && this.#queued === undefined;
+    return rests && this.#actor.getSnapshot().matches({ active: 'idle' });
   }
 
   /** Undefined until the session is opened. */
@@ -104,6 +136,8 @@ export class Evolution {
     const turn = this.#state?.turn ?? null;
     const silent = turn !== null && !turn.agentOpen && !turn.turnOpen;
     this.#state = evolve(this.#state, entry);
+    this.#offset = entry.offset;
+    this.#laneSeq = entry.laneSeq;
     switch (entry.kind) {
       case 'command.accepted':
         if (entry.mailbox !== 'work' || entry.lane !== this.#journalLane) break;

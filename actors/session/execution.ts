@@ -32,8 +32,8 @@ export interface ExecutionOwner extends OpeningOwner {
   readonly waiting: WaitingRoom;
   /** What comes now belongs to another incarnation. */
   readonly isClosed: boolean;
-  /** Sessions that exist or are being opened, in the whole server. */
-  readonly sessionCount: number;
+  /** Of the whole server: sessions that exist or are being opened. */
+  readonly owner: { readonly sessionCount: number };
   /** What has no outcome, in order. */
   pending(): Command[];
   /** The session is being opened: what comes waits. */
@@ -212,7 +212,13 @@ export class Execution {
   }
 
   #open(command: Command, decision: OpenDecision): void {
-    const engine = findEngine(this.#runtime, decision, this.#owner.id, this.#owner.session, this.#owner.sessionCount);
+    const engine = findEngine(
+      this.#runtime,
+      decision,
+      this.#owner.id,
+      this.#owner.session,
+      this.#owner.owner.sessionCount,
+    );
     if ('errorCode' in engine) return this.#settle(command, { outcome: engine });
     this.#owner.opening();
     this.#opening = new Opening(this.#runtime, this.#outcomes, this.#owner, engine, command, decision);

@@ -1,5 +1,5 @@
 /**
- * Folds a journal lane into the session that its mailbox holds, entry by entry.
+ * Folds a journal lane into the session that somebody holds, entry by entry.
  *
  * An entry that can't be folded sets the session aside, and no other: what follows in its lane is passed over until the entry
  * that ends it. State: rebuildable.
@@ -7,30 +7,46 @@
 import type { Entry } from '../entry.ts';
 import type { Runtime } from '../runtime.ts';
 import type { SessionFact, SessionOpened } from './event.ts';
-import type { Mailbox } from './mailbox.ts';
+import type { Intent } from '../host.ts';
+import type { Quarantine } from './head.ts';
 import { Session } from './session.ts';
 
 /** What an entry did to the mailbox: there is a session now, there is none any more, or neither. */
 export type Folded = 'opened' | 'closed' | undefined;
 
-export function foldEntry(runtime: Runtime, mailbox: Mailbox, entry: Entry): Folded {
+/** Who holds the session that is folded. */
+export interface FoldTarget {
+  readonly id: string;
+  readonly session: Session | undefined;
+  readonly quarantine: Quarantine | undefined;
+  readonly perform: (intent: Intent, session: Session) => void;
+  /** From now on there is this session, or one that is set aside, or none. */
+  take(folded: { readonly session: Session | undefined; readonly quarantine: Quarantine | undefined }): void;
+}
+
+const NONE = { session: undefined, quarantine: undefined };
+
+export function foldEntry(runtime: Runtime, target: FoldTarget, entry: Entry): Folded {
   const opened = openingOf(entry);
-  const before = mailbox.session;
+  const before = target.session;
   if (opened === undefined && before === undefined) {
-    if (mailbox.quarantine === undefined || !closes(entry)) return undefined;
-    if (entry.kind === 'session.expired') runtime.expired.add(mailbox.id);
-    mailbox.drop();
+    if (target.quarantine === undefined || !closes(entry)) return undefined;
+    if (entry.kind === 'session.expired') runtime.expired.add(target.id);
+    target.take(NONE);
     return 'closed';
   }
   try {
-    const session = opened === undefined ? before! : new Session(runtime, mailbox.id, opened.engine, mailbox.perform);
-    if (opened !== undefined) mailbox.adopt(session);
+    const session = opened === undefined ? before! : new Session(runtime, target.id, opened.engine, target.perform);
+    if (opened !== undefined) target.take({ session, quarantine: undefined });
     session.fold(entry);
     if (session.state?.closed == null) return opened === undefined ? undefined : 'opened';
-    mailbox.drop();
+    session.stop();
+    target.take(NONE);
     return 'closed';
   } catch (error) {
-    mailbox.setAside({ offset: entry.offset, error: error instanceof Error ? error.message : String(error) });
+    target.session?.stop();
+    const text = error instanceof Error ? error.message : String(error);
+    target.take({ session: undefined, quarantine: { offset: entry.offset, error: text } });
     return undefined;
   }
 }

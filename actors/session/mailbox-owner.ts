@@ -4,8 +4,14 @@
 import type { Command } from '../command.ts';
 
 export interface MailboxOwner<Mailbox> {
-  /** Sessions that exist or are being opened; counted, because a limit asks at each creation. */
-  sessionCount: number;
+  /** Sessions that exist or are being opened. */
+  readonly sessionCount: number;
+  /** A session is being opened; or its opening has come to its end, whatever that is. */
+  opening(): void;
+  openingEnded(): void;
+  /** The session exists; or no more. */
+  entered(sessionId: string): void;
+  left(sessionId: string): void;
   /** Nothing waits in it and it has no session. */
   emptied(mailbox: Mailbox): void;
   /** Its session is closed: what comes next belongs to another incarnation. */

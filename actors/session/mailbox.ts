@@ -16,7 +16,7 @@ import { Acceptance, mustAnnounce } from './acceptance.ts';
 import { Deadlines } from './deadlines.ts';
 import { Execution } from './execution.ts';
 import type { ExecutionOwner } from './execution.ts';
-import { armLease, noticeRest } from './expiry.ts';
+import { armLease, noticeRest, tendLease } from './expiry.ts';
 import { orderOf } from './frozen.ts';
 import type { Frozen } from './frozen.ts';
 import type { Gate } from './gate.ts';
@@ -24,31 +24,33 @@ import type { Quarantine } from './head.ts';
 import type { MailboxOwner } from './mailbox-owner.ts';
 import type { Session } from './session.ts';
 import type { TurnRun } from './turn-run.ts';
+import type { FoldTarget } from './fold.ts';
 import { WaitingRoom } from './waiting-room.ts';
 
 export class Mailbox implements ExecutionOwner {
   readonly id: string;
   readonly #runtime: Runtime;
-  readonly #owner: MailboxOwner<Mailbox>;
+  readonly owner: MailboxOwner<Mailbox>;
   readonly #deadlines: Deadlines;
   readonly #acceptance: Acceptance;
   readonly #execution: Execution;
   #epoch: string | undefined;
-  #session: Session | undefined;
+  session: Session | undefined;
   #gate: Gate = 'open';
   rebuilding = false;
   /** Everything is to be ended as soon as it is rebuilt. */
   #ending: Failure | undefined;
-  #quarantine: Quarantine | undefined;
+  quarantine: Quarantine | undefined;
   /** Its session's time is over; what runs or waits keeps it alive. */
   overdue = false;
-  #uncounted = false;
   readonly waiting = new WaitingRoom();
+  usedAt: number;
 
   constructor(runtime: Runtime, outcomes: Outcomes, owner: MailboxOwner<Mailbox>, id: string) {
     this.#runtime = runtime;
-    this.#owner = owner;
+    this.owner = owner;
     this.id = id;
+    this.usedAt = runtime.clock.now();
     this.#deadlines = new Deadlines(runtime, (command, outcome) => this.end(command, outcome));
     this.#acceptance = new Acceptance(runtime, outcomes, this.#deadlines);
     this.#execution = new Execution(runtime, outcomes, this.#acceptance, this.#deadlines, this);
@@ -64,13 +66,9 @@ export class Mailbox implements ExecutionOwner {
     }
   };
 
-  get session(): Session | undefined {
-    return this.#session;
-  }
-
   /** Names this incarnation: the first epoch of its session's events, and what its idempotency keys are unique in. */
   get epoch(): string {
-    return (this.#epoch ??= this.#session?.state?.incarnation ?? this.#runtime.ids.epoch());
+    return (this.#epoch ??= this.session?.state?.incarnation ?? this.#runtime.ids.epoch());
   }
 
   /** Commands that are admitted and have no outcome. */
@@ -78,16 +76,18 @@ export class Mailbox implements ExecutionOwner {
     return this.waiting.size + this.#execution.held.length;
   }
 
+  /** The same, in order. */
+  pending(): Command[] {
+    return [...this.#execution.held, ...this.waiting.all()].filter(({ outcome }) => outcome === undefined);
+  }
+
+  /** Nothing runs or waits in it, and its session is there. */
   get rests(): boolean {
-    return this.#gate === 'open' && this.depth === 0 && this.#session?.rests === true;
+    return this.#gate === 'open' && this.depth === 0 && this.session?.rests === true;
   }
 
   get isFrozen(): boolean {
     return this.#gate === 'frozen';
-  }
-
-  get quarantine(): Quarantine | undefined {
-    return this.#quarantine;
   }
 
   get runningTurn(): RunningTurn | undefined {
@@ -99,11 +99,12 @@ export class Mailbox implements ExecutionOwner {
     const waits = depends || this.#gate !== 'open' || (lane === 'work' && this.#laneIsHeld());
     if (!waits) return false;
     if (this.depth >= this.#runtime.limits.mailboxDepthMax) return true;
-    return lane === 'work' && this.#session?.laneCan('work.queued') === false;
+    return lane === 'work' && this.session?.laneCan('work.queued') === false;
   }
 
   /** Takes an admitted command. */
   admit(command: Command): void {
+    this.usedAt = command.admittedAt;
     this.#execution.acting = command;
     this.guard(() => {
       if (this.#gate === 'open') this.#dispatch(command);
@@ -125,13 +126,9 @@ export class Mailbox implements ExecutionOwner {
 
   /** Starts what may start. */
   pump(): void {
-    while (this.#gate === 'open' && this.#session?.holdsEngine !== true) {
-      const head = this.waiting.queue[0];
+    while (this.#gate === 'open' && this.session?.holdsEngine !== true) {
+      const head = this.waiting.head();
       if (head === undefined) return;
-      if (head.outcome !== undefined) {
-        this.waiting.queue.shift();
-        continue;
-      }
       if (head.unresolved > 0) {
         if (!head.awaitsDependencies) this.#runtime.onCommandStep?.(head, 'command.postponed');
         this.#deadlines.awaitDependencies(head);
@@ -149,7 +146,7 @@ export class Mailbox implements ExecutionOwner {
   #announce(head: Command): void {
     head.announces = false;
     this.#gate = 'opening';
-    this.#acceptance.retry(head, this.#session);
+    this.#acceptance.retry(head, this.session);
     this.#runtime.releases.hold(this.#runtime.writer.newestBatch, () => this.guard(() => this.#openGate()));
   }
 
@@ -175,37 +172,23 @@ export class Mailbox implements ExecutionOwner {
   /** Ends everything that is here. It is closed then, if there was a session. */
   readonly purge = (): void => this.guard(() => this.#execution.purge());
 
-  /** Recovery: the session as folded. */
-  adopt(session: Session): void {
-    this.#session = session;
-    this.#owner.sessionCount += 1;
-  }
-
-  /** Recovery: what is stored of the session can't be folded. It is there, and only its end can be asked for. */
-  setAside(quarantine: Quarantine): void {
-    this.#session?.stop();
-    if (this.#session === undefined) this.#owner.sessionCount += 1;
-    this.#session = undefined;
-    this.#quarantine = quarantine;
-  }
-
-  /** Recovery: the session is over. */
-  drop(): void {
-    this.#session?.stop();
-    this.#session = undefined;
-    this.#quarantine = undefined;
-    this.#owner.sessionCount -= 1;
+  /** Its session leaves memory: what comes for it finds another mailbox. */
+  passivate(): void {
+    this.#gate = 'frozen';
+    this.#deadlines.retire();
+    this.session?.keep();
+    this.session?.stop();
   }
 
   /** Gives up: engines, timers and late answers find nobody from now on. Nothing of it is told or recorded here. */
   freeze(): Frozen {
     const acting = this.#execution.acting?.told === false ? this.#execution.acting : undefined;
     const commands = new Set(orderOf(acting, this.pending(), this.waiting.parked, this.#gate === 'open'));
-    if (!this.#uncounted && this.#exists) this.#owner.sessionCount -= 1;
+    if (this.#execution.opens !== undefined) this.owner.openingEnded();
     this.#gate = 'frozen';
     this.#runtime.leases.disarm(this.id);
     const run = this.#execution.detach();
-    this.#session?.stop();
+    this.session?.stop();
     this.#deadlines.retire();
     for (const command of commands) this.#deadlines.disarm(command);
     return { commands: [...commands], acting, run };
@@ -219,24 +202,53 @@ export class Mailbox implements ExecutionOwner {
     this.waiting.parked.push(...commands);
   }
 
+  /** The session as it was folded, be there one or not. */
+  take({ session, quarantine }: Pick<FoldTarget, 'session' | 'quarantine'>): void {
+    this.session = session;
+    this.quarantine = quarantine;
+    if (session === undefined && quarantine === undefined) this.owner.left(this.id);
+    else this.owner.entered(this.id);
+  }
+
+  /** The session can't be folded now: what waits is told so; the next one may try again. */
+  unread(refusal: Failure): void {
+    this.rebuilding = false;
+    this.endAll(refusal);
+    this.#openGate();
+  }
+
+  /** It came into memory when its time was over, and nobody asked for it before that: it ends before they are let in. */
+  endOverdue(): void {
+    const { clock, leases } = this.#runtime;
+    const lease = this.session?.state?.lease;
+    const now = clock.now();
+    if (lease === undefined || !leases.started || now < lease.deadlineAt) return;
+    if (this.waiting.parked.some(({ admittedAt }) => admittedAt < lease.deadlineAt)) return;
+    const late = this.waiting.parked.splice(0);
+    this.#gate = 'open';
+    tendLease(this.#runtime, this, now);
+    this.waiting.parked.push(...late);
+  }
+
   /**
-   * The session is folded and adopted again, or there is none. `retried` is the command that showed the defect: that it is
+   * The session is folded and taken, or there is none. `retried` is the command that showed the defect: that it is
    * tried again is durable before it is.
    */
   rebuilt(retried: Command | undefined): void {
     this.guard(() => {
       this.rebuilding = false;
       // Without a session the next one is another incarnation.
-      this.#epoch = this.#session?.state?.incarnation;
-      armLease(this.#runtime, this);
+      this.#epoch = this.session?.state?.incarnation;
+      if (!this.isClosed) armLease(this.#runtime, this);
       for (const command of this.waiting.parked) {
-        command.inLane = this.#session?.queues(command.acceptedOffset) === true;
+        command.inLane = this.session?.queues(command.acceptedOffset) === true;
         this.#deadlines.arm(command);
       }
       if (this.#ending !== undefined) return this.endAll(this.#ending);
       // A turn journals its start by itself, before the engine is called.
       if (retried !== undefined) retried.announces = retried.contract.journalled && !retried.contract.turn;
-      if (this.#owner.isReleasing(this.id)) this.gate();
+      if (this.isClosed) this.#letIn();
+      else if (this.owner.isReleasing(this.id)) this.gate();
       else if (retried === undefined || !mustAnnounce(retried)) this.#openGate();
       else this.#announce(retried);
     });
@@ -250,9 +262,9 @@ export class Mailbox implements ExecutionOwner {
   /** Recovery: work that was accepted before the restart and never started. Folding has told the lane's chart of it. */
   requeue(command: Command): void {
     command.accepted = true;
-    command.inLane = this.#session?.queues(command.acceptedOffset) === true;
+    command.inLane = this.session?.queues(command.acceptedOffset) === true;
     this.#deadlines.arm(command);
-    if (this.#session !== undefined) this.waiting.queue.push(command);
+    if (this.session !== undefined) this.waiting.queue.push(command);
     else this.admit(command);
   }
 
@@ -268,17 +280,16 @@ export class Mailbox implements ExecutionOwner {
   opened(session: Session | undefined): void {
     this.guard(() => {
       this.#execution.opened();
-      this.#session = session;
-      if (session === undefined) this.#owner.sessionCount -= 1;
-      else for (const command of this.waiting.queue) this.#acceptance.enterLane(command, session);
+      this.owner.openingEnded();
+      this.take({ session, quarantine: undefined });
+      if (session !== undefined) for (const command of this.waiting.queue) this.#acceptance.enterLane(command, session);
       armLease(this.#runtime, this);
       this.#openGate();
     });
   }
 
   waits(command: Command): void {
-    this.#acceptance.accept(command, this.#session);
-    for (const parked of this.waiting.parked) this.#acceptance.accept(parked, this.#session);
+    for (const one of [command, ...this.waiting.parked]) this.#acceptance.accept(one, this.session);
   }
 
   /**
@@ -289,18 +300,8 @@ export class Mailbox implements ExecutionOwner {
     this.guard(() => this.#execution.perform(intent, session));
   };
 
-  /** There is a session, or one is being opened. */
-  get #exists(): boolean {
-    return this.#session !== undefined || this.#execution.opens !== undefined || this.#quarantine !== undefined;
-  }
-
   #laneIsHeld(): boolean {
-    return this.waiting.queue.length > 0 || this.#session?.holdsEngine === true;
-  }
-
-  /** What has no outcome, in order. */
-  pending(): Command[] {
-    return [...this.#execution.held, ...this.waiting.all()].filter(({ outcome }) => outcome === undefined);
+    return this.waiting.queue.length > 0 || this.session?.holdsEngine === true;
   }
 
   /** While the journal is asked who was here before, nothing is promised yet: that takes less than a commit. */
@@ -308,7 +309,8 @@ export class Mailbox implements ExecutionOwner {
     this.#acceptance.tellQueued(command);
     this.waiting.parked.push(command);
     const waitsLong = this.#gate === 'releasing' || this.#execution.opens?.accepted === true;
-    if (waitsLong) this.#acceptance.accept(command, this.#session);
+    if (waitsLong) this.#acceptance.accept(command, this.session);
+    else if (this.rebuilding && command.acceptedOffset === 0) this.#deadlines.await(command);
   }
 
   #dispatch(command: Command): void {
@@ -318,7 +320,7 @@ export class Mailbox implements ExecutionOwner {
       else this.#standAside(command);
     } else if (this.#laneIsHeld() || command.unresolved > 0 || command.announces) {
       this.#acceptance.tellQueued(command);
-      this.#acceptance.enterLane(command, this.#session);
+      this.#acceptance.enterLane(command, this.session);
       this.waiting.queue.push(command);
       this.pump();
     } else {
@@ -328,7 +330,7 @@ export class Mailbox implements ExecutionOwner {
 
   #standAside(command: Command): void {
     this.#runtime.onCommandStep?.(command, 'command.postponed');
-    this.#acceptance.accept(command, this.#session);
+    this.#acceptance.accept(command, this.session);
     this.waiting.aside.add(command);
     this.#deadlines.awaitDependencies(command);
   }
@@ -337,13 +339,9 @@ export class Mailbox implements ExecutionOwner {
     return this.#gate === 'closed';
   }
 
-  get sessionCount(): number {
-    return this.#owner.sessionCount;
-  }
-
   opening(): void {
     this.#gate = 'opening';
-    this.#owner.sessionCount += 1;
+    this.owner.opening();
   }
 
   closing(): void {
@@ -351,15 +349,14 @@ export class Mailbox implements ExecutionOwner {
   }
 
   closed(): void {
-    this.#quarantine = undefined;
-    this.#uncounted = true;
-    this.#owner.sessionCount -= 1;
+    this.quarantine = undefined;
+    this.owner.left(this.id);
     this.#runtime.leases.disarm(this.id);
-    this.#owner.closed(this);
+    this.owner.closed(this);
   }
 
   released(): void {
-    if (this.isClosed) this.#owner.released(this);
+    if (this.isClosed) this.owner.released(this);
     else this.goOn();
   }
 
@@ -372,6 +369,10 @@ export class Mailbox implements ExecutionOwner {
   #openGate(): void {
     if (this.isClosed) return;
     this.#gate = 'open';
+    this.#letIn();
+  }
+
+  #letIn(): void {
     // The others stay where they are until it is their turn: they count as waiting, whatever the one before them causes.
     while (this.#is('open') || this.#is('closed')) {
       const command = this.waiting.parked.shift();
@@ -380,20 +381,20 @@ export class Mailbox implements ExecutionOwner {
       // It stands nowhere until it is dispatched: a defect on the way must not lose it.
       this.#execution.acting = command;
       if (this.#is('open')) this.#dispatch(command);
-      else this.#owner.passOn(command);
+      else this.owner.passOn(command);
       this.#execution.acting = undefined;
     }
     this.pump();
     this.#tidy();
   }
 
-  /** Asked anew each time: what is let in may shut the gate. */
   #is(gate: Gate): boolean {
     return this.#gate === gate;
   }
 
   #tidy(): void {
     if (this.overdue) noticeRest(this.#runtime, this);
-    if (!this.#exists && this.#gate === 'open' && this.depth === 0) this.#owner.emptied(this);
+    if ((this.session ?? this.#execution.opens ?? this.quarantine) !== undefined) return;
+    if (this.#gate === 'open' && this.depth === 0) this.owner.emptied(this);
   }
 }

@@ -1,22 +1,22 @@
 /**
- * Rebuilds one session in place after a defect showed in it: its journal lane is folded again, what ran is classified, and
- * what waited goes on.
+ * Brings one session into memory: a passive one when somebody asks for it, and one in which a defect showed, whose journal lane
+ * is folded again, what ran is classified, and what waited goes on.
  *
  * The command that acted is tried again until `attemptsMax`: nothing of a try is left but what it recorded, and what has an
  * outcome in the journal is not tried. State: rebuildable.
  */
 import type { Command } from '../command.ts';
-import { sessionLane } from '../entry.ts';
 import type { CommandAccepted, CommandFinished, CommandSettled, Entry } from '../entry.ts';
 import { failure } from '../message.ts';
 import type { Outcomes } from '../outcomes.ts';
 import type { Runtime } from '../runtime.ts';
 import { closingEvents } from './evolve.ts';
-import { foldEntry } from './fold.ts';
 import type { Frozen } from './frozen.ts';
+import { LaneReading } from './lane-reading.ts';
 import type { Mailbox } from './mailbox.ts';
 
-const PAGE_ENTRIES = 4096;
+/** A lease that is due waits so long for a journal that can't be read. */
+const TRIED_AGAIN_MS = 10_000;
 
 type End = CommandSettled | CommandFinished;
 
@@ -32,9 +32,13 @@ export function rebuildSession(
   const { releases, writer } = runtime;
   // What the session recorded before the defect showed is true, and shown as soon as it is durable.
   releases.hold(writer.newestBatch, () => {
-    foldLane(runtime, mailbox, frozen.commands)
+    const ends = new Map<Command, End>();
+    const fold = new LaneReading(runtime, mailbox);
+    // What memory was taken from, too, may be what the defect had touched: folded anew, it is what its entries say.
+    fold
+      .run({ anew: true, onEntry: (entry) => note(entry, frozen.commands, ends) })
       .then(
-        (ends) => mailbox.guard(() => resume(runtime, outcomes, mailbox, frozen, ends, error)),
+        () => mailbox.guard(() => resume(runtime, outcomes, mailbox, fold, frozen, ends, error)),
         // The journal can't even be read: not this session alone is in doubt.
         (failed: unknown) => runtime.crashed(failed),
       )
@@ -42,27 +46,38 @@ export function rebuildSession(
   });
 }
 
+/** A passive session comes into memory: what came for it waits at the gate of `mailbox` until then. */
+export function activateSession(runtime: Runtime, mailbox: Mailbox, over: () => void): void {
+  const fold = new LaneReading(runtime, mailbox);
+  fold
+    .run()
+    .then(
+      () => {
+        mailbox.guard(() => {
+          runtime.writer.adopt(fold.lane, fold.laneSeq);
+          mailbox.take(fold);
+          mailbox.endOverdue();
+          mailbox.rebuilt(undefined);
+        });
+        // Given up in the last moment, it took nothing.
+        if (mailbox.isFrozen && mailbox.session !== fold.session) fold.drop();
+      },
+      (error: unknown) => {
+        const text = error instanceof Error ? error.message : String(error);
+        runtime.telemetry.observe({ level: 'error', message: 'session not read', error: text, sessionId: mailbox.id });
+        // Should its lease be due, it is looked at again.
+        if (runtime.leases.started) runtime.leases.arm(mailbox.id, runtime.clock.now() + TRIED_AGAIN_MS);
+        mailbox.guard(() => mailbox.unread(failure('JOURNAL_UNAVAILABLE', `The session can not be read now: ${text}`)));
+      },
+    )
+    .then(over, over);
+}
+
 /** What the journal holds of the commands that were under way. */
-async function foldLane(
-  runtime: Runtime,
-  mailbox: Mailbox,
-  commands: readonly Command[],
-): Promise<ReadonlyMap<Command, End>> {
-  const lane = sessionLane(mailbox.id);
-  const ends = new Map<Command, End>();
-  for (let after = 0; ;) {
-    const page = await runtime.journal.scan({ after, limit: PAGE_ENTRIES, lane });
-    const last = page.at(-1);
-    // Given up meanwhile: what is made of it now would be stopped by nobody.
-    if (last === undefined || mailbox.isFrozen) return ends;
-    after = last.entry.offset;
-    for (const { entry } of page) {
-      const ended = commands.find((command) => isEndOf(entry, command));
-      if (ended !== undefined) ends.set(ended, entry as End);
-      if (entry.kind === 'command.accepted') recognize(entry, commands);
-      foldEntry(runtime, mailbox, entry);
-    }
-  }
+function note(entry: Entry, commands: readonly Command[], ends: Map<Command, End>): void {
+  const ended = commands.find((command) => isEndOf(entry, command));
+  if (ended !== undefined) ends.set(ended, entry as End);
+  if (entry.kind === 'command.accepted') recognize(entry, commands);
 }
 
 /** A defect may have shown between the entry that accepts a command and the note of it. */
@@ -85,11 +100,13 @@ function resume(
   runtime: Runtime,
   outcomes: Outcomes,
   mailbox: Mailbox,
+  fold: LaneReading,
   frozen: Frozen,
   ends: ReadonlyMap<Command, End>,
   error: string,
 ): void {
-  const { session } = mailbox;
+  const { session } = fold;
+  mailbox.take(fold);
   runtime.subscriptions.reconcile(mailbox.id, session?.state);
   let retried: Command | undefined;
   for (const command of frozen.commands) {

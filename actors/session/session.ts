@@ -18,6 +18,11 @@ import { eventFrame } from './event-frame.ts';
 import { Evolution } from './evolution.ts';
 import { extendedEvent, extensionAt, isActivity } from './lease.ts';
 import type { SessionState } from './session-state.ts';
+import { snapshotOf } from './snapshot.ts';
+import type { SessionFold } from './session-fold.ts';
+
+/** The next snapshot comes when the lane has grown by this part of itself. */
+const KEPT_AGAIN_PARTS = 4;
 
 export class Session {
   readonly id: string;
@@ -30,13 +35,23 @@ export class Session {
   #shownAfter = 0;
   /** Its lease was extended, and nobody was told. */
   #extended = false;
+  /** Where in the lane its newest snapshot stands. */
+  #keptAt = 0;
+  #stopped = false;
 
-  constructor(runtime: Runtime, id: string, engine: string, perform: (intent: Intent, session: Session) => void) {
+  constructor(
+    runtime: Runtime,
+    id: string,
+    engine: string,
+    perform: (intent: Intent, session: Session) => void,
+    restored?: SessionFold,
+  ) {
     this.id = id;
     this.lane = sessionLane(id);
     this.#runtime = runtime;
     this.#perform = perform;
-    this.#evolution = new Evolution(runtime.host, id, engine, runtime.limits.mailboxDepthMax);
+    this.#evolution = new Evolution(runtime.host, id, engine, runtime.limits.mailboxDepthMax, restored);
+    this.#keptAt = restored?.laneSeq ?? 0;
   }
 
   /** Undefined until the session is opened. */
@@ -47,6 +62,18 @@ export class Session {
   /** Batch of its newest fact: what shows the session waits for it. */
   get lastBatch(): number {
     return this.#lastBatch;
+  }
+
+  /** Its newest entry: what it is folded up to. */
+  get offset(): number {
+    return this.#evolution.place.offset;
+  }
+
+  /** No activity since `before`; nothing waits or runs, nobody is owed anything, and all that it recorded is durable. */
+  restsSince(before: number): boolean {
+    const { durable } = this.#runtime.releases;
+    if (this.#lastBatch > durable || this.#shownAfter > durable || !this.#evolution.isIdle) return false;
+    return this.state!.lastActivityAt <= before;
   }
 
   /** The chart's state value and context, with its children's; for snapshots and comparison. */
@@ -91,6 +118,8 @@ export class Session {
     this.#lastBatch = this.#runtime.writer.newestBatch;
     for (const intent of this.#take(entry))
       this.#runtime.releases.hold(this.#lastBatch, () => this.#perform(intent, this));
+    this.#keptAt ||= this.#evolution.laneSeq;
+    if (this.#evolution.laneSeq - this.#keptAt >= this.#runtime.limits.snapshotEvery) this.#keepIfDue();
     const lease = this.state?.lease;
     if (lease !== undefined && lease.deadlineAt - entry.at <= lease.policy.thresholdMs) this.#renew(entry);
     return entry;
@@ -116,9 +145,38 @@ export class Session {
     this.show(extendedEvent(this.state.lease), undefined);
   }
 
+  /** Keeps what it is now, so that the next fold begins here; written when all that it shows is durable. */
+  keep(): void {
+    if (this.#keptAt === this.#evolution.laneSeq) return;
+    const whole = this.#evolution.whole;
+    if (whole === undefined) return;
+    const { counters, journal, limits, redaction, releases, telemetry } = this.#runtime;
+    this.#keptAt = whole.laneSeq;
+    // What is stored is the fold of what is stored.
+    const state = redaction?.state(whole.state) ?? whole.state;
+    const snapshot = snapshotOf(this.lane, { ...whole, state }, limits);
+    counters.snapshots.kept += 1;
+    releases.hold(this.#lastBatch, () => {
+      // Given up meanwhile: it may be that a defect had touched it.
+      if (this.#stopped) return;
+      journal.keepSnapshot(snapshot, (error) => {
+        counters.snapshots.failed += 1;
+        telemetry.observe({ level: 'warn', message: 'snapshot not kept', error: error.message, sessionId: this.id });
+      });
+    });
+  }
+
+  /** The longer the lane, the rarer: what is written of a long conversation stays in proportion to it. */
+  #keepIfDue(): void {
+    const { laneSeq } = this.#evolution;
+    if (laneSeq - this.#keptAt >= laneSeq / KEPT_AGAIN_PARTS) this.keep();
+  }
+
   /** Evolves by an entry that is durable. */
   fold(entry: Entry): void {
     this.#take(entry);
+    // A lane that was used by an earlier session of the name does not count.
+    this.#keptAt ||= entry.laneSeq;
   }
 
   #take(entry: Entry): readonly Intent[] {
@@ -188,6 +246,7 @@ export class Session {
   }
 
   stop(): void {
+    this.#stopped = true;
     this.#evolution.stop();
   }
 }

@@ -15,6 +15,12 @@ export class WaitingRoom {
     return this.queue.length + this.aside.size + this.parked.length;
   }
 
+  /** The first of the work that has no outcome. */
+  head(): Command | undefined {
+    while (this.queue[0]?.outcome !== undefined) this.queue.shift();
+    return this.queue[0];
+  }
+
   /** All that wait, work first. */
   all(): Command[] {
     return [...this.queue, ...this.aside, ...this.parked];

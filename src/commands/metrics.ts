@@ -25,7 +25,7 @@ function metrics(server: ServerView): JsonObject {
   const executed = activity.succeeded + total(activity.failed);
   const inFlight = activity.admitted + activity.requeued - executed;
   return {
-    sessionCount: live.sessions,
+    sessionCount: live.sessions + live.passive,
     connectionCount: live.connections,
     totalCommandsExecuted: executed,
     commandsRejected: {
@@ -40,7 +40,7 @@ function metrics(server: ServerView): JsonObject {
         outcomeCount: live.known,
         inFlightRejections: ofCode(activity, 'TOO_MANY_PENDING'),
       },
-      version: { sessionCount: live.sessions },
+      version: { sessionCount: live.sessions + live.passive },
       execution: { laneCount: live.mailboxes },
       journal: {
         enabled: true,
@@ -69,6 +69,7 @@ function metrics(server: ServerView): JsonObject {
     supervision: {
       restarts: activity.restarts,
     },
+    snapshots: { ...activity.snapshots },
     journal: { ...journal },
     housekeeping: server.housekeeping.map(runText),
   };

@@ -1,18 +1,18 @@
 /**
  * A session as clients are shown it, with the base protocol's field names. What is not known is left out. Pure.
  */
-import type { Json, SessionView } from '../../actors/message.ts';
+import type { Json, SessionSummary, SessionView } from '../../actors/message.ts';
 
 export type JsonObject = { [key: string]: Json };
 
 /** What lists, notices and answers show of a session. */
-export function sessionInfo(session: SessionView): JsonObject {
+export function sessionInfo(session: SessionSummary | SessionView): JsonObject {
   const info: JsonObject = { sessionId: session.id };
   if (session.name !== null) info['sessionName'] = session.name;
   if (session.model !== null) info['model'] = session.model;
   info['thinkingLevel'] = session.thinkingLevel;
-  info['isStreaming'] = session.turn !== null;
-  info['messageCount'] = session.messages.length;
+  info['isStreaming'] = 'turn' in session ? session.turn !== null : session.isStreaming;
+  info['messageCount'] = 'messages' in session ? session.messages.length : session.messageCount;
   info['createdAt'] = timeText(session.createdAt);
   return info;
 }

@@ -4,7 +4,7 @@
  * What is shown of a conversation is what its clients were shown: the fold of the journal, never an engine's file.
  */
 import { z } from 'zod';
-import type { Json, SessionView } from '../../actors/message.ts';
+import type { Json, ServerView, SessionSummary } from '../../actors/message.ts';
 import { classed } from '../protocol/data-class.ts';
 import { envelopes } from '../protocol/envelope.ts';
 import { answer, serverCommand, sessionCommand } from './command.ts';
@@ -61,9 +61,9 @@ export const listSessions = serverCommand({
   },
   decide(frame, server) {
     const { cursor, limit = LIST_MAX } = frame;
-    const page: SessionView[] = [];
+    const page: SessionSummary[] = [];
     let more = false;
-    for (const session of cursor === undefined ? server.sessions() : sessionsAfter(server.sessions(), cursor)) {
+    for (const session of cursor === undefined ? server.sessions() : sessionsAfter(server, cursor)) {
       more = page.length === limit;
       if (more) break;
       page.push(session);
@@ -77,7 +77,7 @@ export const listSessions = serverCommand({
   },
 });
 
-function cursorOf(session: SessionView): string {
+function cursorOf(session: SessionSummary): string {
   return `${session.createdAt}:${session.id}`;
 }
 
@@ -85,12 +85,16 @@ function cursorOf(session: SessionView): string {
  * What follows the session that a cursor names. If it was deleted meanwhile, the page starts with what was made in the same
  * millisecond: a session may be shown twice then, but none is left out.
  */
-function sessionsAfter(sessions: Iterable<SessionView>, cursor: string): Iterable<SessionView> {
-  const all = [...sessions];
-  const at = all.findIndex((session) => cursorOf(session) === cursor);
-  if (at >= 0) return all.slice(at + 1);
-  const createdAt = Number(cursor.slice(0, cursor.indexOf(':')));
-  return all.filter((session) => session.createdAt >= createdAt);
+function* sessionsAfter(server: ServerView, cursor: string): Iterable<SessionSummary> {
+  const at = cursor.indexOf(':');
+  const sessions = server.sessions(cursor.slice(at + 1))[Symbol.iterator]();
+  const first = sessions.next();
+  if (first.done !== true && cursorOf(first.value) === cursor) {
+    for (let next = sessions.next(); next.done !== true; next = sessions.next()) yield next.value;
+    return;
+  }
+  const createdAt = Number(cursor.slice(0, at));
+  for (const session of server.sessions()) if (session.createdAt >= createdAt) yield session;
 }
 
 /** The text of the newest assistant message that has any; null when there is none. */

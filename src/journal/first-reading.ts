@@ -1,10 +1,11 @@
 /**
- * The first reading of a journal from its first entry to its last, which a boot does anyway: it checks on the way that nothing
- * is missing, that every lane is chained, and that a head file knows the same entries. Damage is found before the first
- * command, and not when somebody reads what it took.
+ * The first reading of a journal up to its last entry, which a boot does anyway: it checks on the way that nothing is missing,
+ * that every lane is chained, and that a head file knows the same entries. Damage is found before the first command, and not
+ * when somebody reads what it took.
  *
- * Pages that do not continue where the last one ended are none of its business. State: volatile, one hash a lane while it
- * lasts.
+ * A boot from a checkpoint reads only what lies behind it: then every lane that is met must go on where it ended when the
+ * checkpoint was made, by the journal's own ledger of then. Pages that do not continue where the last one ended are none of
+ * its business. State: volatile, one hash a lane while it lasts.
  */
 import { chainHash, genesis } from './chain.ts';
 import { JournalDamage } from './damage.ts';
@@ -13,9 +14,16 @@ import type { KnownHead } from './head-files.ts';
 import type { LaneLedger } from './lane-ledger.ts';
 import { PlaceSums } from './sqlite-lanes.ts';
 
-interface LaneEnd {
+export interface LaneEnd {
   readonly laneSeq: number;
   readonly hash: string;
+}
+
+/** Where a reading begins that does not begin with the first entry. */
+export interface ReadingStart {
+  readonly after: number;
+  /** The lane's newest entry up to there. */
+  before(laneId: number): LaneEnd | undefined;
 }
 
 export class FirstReading {
@@ -24,11 +32,23 @@ export class FirstReading {
   readonly #ledger: LaneLedger;
   readonly #head: KnownHead | undefined;
   readonly #lanes = new Map<number, LaneEnd>();
-  #offset = 0;
+  readonly #start: ReadingStart | undefined;
+  /** Up to here the ledger was counted by an earlier server. */
+  readonly #countedTo: number;
+  #isCompared = false;
+  #offset: number;
 
-  constructor(ledger: LaneLedger, head: KnownHead | undefined) {
+  constructor(ledger: LaneLedger, head: KnownHead | undefined, start?: ReadingStart) {
     this.#ledger = ledger;
     this.#head = head;
+    this.#start = start;
+    this.#offset = start?.after ?? 0;
+    this.#countedTo = start === undefined ? 0 : ledger.offset;
+  }
+
+  /** It began with the first entry. */
+  get isWhole(): boolean {
+    return this.#start === undefined;
   }
 
   /** Offset of the newest entry that was read. */
@@ -39,7 +59,8 @@ export class FirstReading {
   /** The next entry behind `offset`. @throws JournalDamage */
   take(record: EntryRecord, laneId: number, hash: string): void {
     const { lane, laneSeq, offset } = record;
-    const before = this.#lanes.get(laneId);
+    if (offset > this.#countedTo) this.#compare();
+    const before = this.#lanes.get(laneId) ?? this.#endBefore(laneId, offset);
     if (laneSeq !== (before?.laneSeq ?? 0) + 1)
       throw new JournalDamage(offset, `has laneSeq ${laneSeq} behind ${before?.laneSeq ?? 0} in ${lane}`);
     if (chainHash(before?.hash ?? genesis(lane), record) !== hash)
@@ -52,5 +73,31 @@ export class FirstReading {
     this.places.add(laneId, offset);
     this.#ledger.take(offset, laneId, laneSeq, hash);
     if (offset === this.#head?.offset && this.#ledger.offset === offset) this.#ledger.mustEqual(this.#head);
+  }
+
+  /** There is nothing behind it. @throws JournalDamage */
+  finish(): void {
+    this.#compare();
+  }
+
+  #endBefore(laneId: number, offset: number): LaneEnd | undefined {
+    const end = this.#start?.before(laneId);
+    if (end !== undefined && this.#countedTo > 0 && offset > this.#countedTo) this.#mustEnd(laneId, end);
+    return end;
+  }
+
+  /** The lanes that were met while the ledger was behind them end where it ends. */
+  #compare(): void {
+    if (this.#isCompared) return;
+    this.#isCompared = true;
+    if (this.#countedTo > 0) for (const [laneId, end] of this.#lanes) this.#mustEnd(laneId, end);
+  }
+
+  #mustEnd(laneId: number, { laneSeq, hash }: LaneEnd): void {
+    if (this.#ledger.endsWith(laneId, laneSeq, hash)) return;
+    throw new JournalDamage(
+      this.#countedTo,
+      `ends a journal in which lane ${laneId} is not as the checkpoint knows it`,
+    );
   }
 }

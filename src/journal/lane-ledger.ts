@@ -44,6 +44,35 @@ export class LaneLedger {
     this.#marks[laneId - 1] = mark;
   }
 
+  /** What was counted, for a ledger that goes on from here. */
+  export(): Uint8Array {
+    const numbers = new Float64Array(2 + 2 * this.#laneSeqs.length);
+    numbers[0] = this.#offset;
+    numbers[1] = this.#digest;
+    this.#laneSeqs.forEach((laneSeq, index) => {
+      numbers[2 + 2 * index] = laneSeq;
+      numbers[3 + 2 * index] = this.#marks[index] ?? 0;
+    });
+    return new Uint8Array(numbers.buffer);
+  }
+
+  /** Goes on from what another one counted; only as long as it has counted nothing itself. */
+  import(bytes: Uint8Array): void {
+    if (this.#offset > 0) return;
+    const numbers = new Float64Array(bytes.slice().buffer);
+    this.#offset = numbers[0] ?? 0;
+    this.#digest = numbers[1] ?? 0;
+    for (let index = 2; index + 1 < numbers.length; index += 2) {
+      this.#laneSeqs.push(numbers[index] ?? 0);
+      this.#marks.push(numbers[index + 1] ?? 0);
+    }
+  }
+
+  /** The entry with this hash is where the lane ended when that was counted. */
+  endsWith(laneId: number, laneSeq: number, hash: string): boolean {
+    return this.#laneSeqs[laneId - 1] === laneSeq && this.#marks[laneId - 1] === markOf(hash);
+  }
+
   totals(withLanes: boolean): LedgerTotals {
     const lanes = (laneSeq: number, index: number) => [laneSeq, this.#marks[index] ?? 0] as const;
     return { digest: this.#digest, lanes: withLanes ? this.#laneSeqs.map(lanes) : null };

@@ -7,9 +7,19 @@
  */
 import type { Entry, JournalReport } from '../../actors/entry.ts';
 import { BackupFailed, JournalRefused } from '../../actors/ports.ts';
-import type { Blanked, BlankRange, Journal, JournalBackup, JournalHead, StoredEntry } from '../../actors/ports.ts';
 import { blankRecord } from './blanking.ts';
+import type {
+  Blanked,
+  BlankRange,
+  CheckpointHead,
+  Journal,
+  JournalBackup,
+  JournalHead,
+  LaneSnapshot,
+  StoredEntry,
+} from '../../actors/ports.ts';
 import { chainHash, genesis } from './chain.ts';
+import { JournalDamage } from './damage.ts';
 import { commandText, decode, encode } from './entry.ts';
 import type { EntryRecord } from './entry.ts';
 import { fingerprint } from './fingerprint.ts';
@@ -27,13 +37,25 @@ export interface MemoryStore {
   readonly rows: Row[];
   /** Newest row of every journal lane. */
   readonly heads: Map<string, Row>;
+  /** By lane. */
+  readonly snapshots: Map<string, LaneSnapshot>;
+  /** Sealed, the newest first; and the parts of all, by offset and number. */
+  checkpoints: CheckpointHead[];
+  readonly parts: Map<string, Uint8Array>;
   /** The journal that has it open. */
   owner: Journal | undefined;
 }
 
 /** Makes data without entries. */
 export function createMemoryStore(): MemoryStore {
-  return { rows: [], heads: new Map(), owner: undefined };
+  return {
+    rows: [],
+    heads: new Map(),
+    snapshots: new Map(),
+    checkpoints: [],
+    parts: new Map(),
+    owner: undefined,
+  };
 }
 
 /** Which data, and when commits happen. */
@@ -117,6 +139,8 @@ class MemoryJournal implements Journal {
       const left: Row = { ...row, record: { ...record, content, digest }, fingerprint: fingerprint ?? undefined };
       rows[index] = left;
       if (heads.get(record.lane) === row) heads.set(record.lane, left);
+      this.#store.snapshots.delete(record.lane);
+      this.#store.checkpoints = [];
       entries += 1;
     }
     return { entries, erased: true };
@@ -135,6 +159,47 @@ class MemoryJournal implements Journal {
 
   async backup(): Promise<JournalBackup> {
     throw new BackupFailed('a journal in memory has no backups');
+  }
+
+  keepSnapshot(snapshot: LaneSnapshot, failed: (error: Error) => void): void {
+    this.#defer(() => {
+      if (this.#failure === undefined && this.#store.owner === this) this.#store.snapshots.set(snapshot.lane, snapshot);
+      else failed(this.#failure ?? new Error('memory: the journal is not open'));
+    });
+  }
+
+  async snapshot(lane: string): Promise<LaneSnapshot | undefined> {
+    this.#mustBeOpen();
+    const found = this.#store.snapshots.get(lane);
+    if (found === undefined || this.#store.rows[found.offset - 1]?.record.lane === lane) return found;
+    throw new JournalDamage(found.offset, `has a snapshot of ${lane}, and is not in it`);
+  }
+
+  async keepPart(offset: number, part: number, bytes: Uint8Array): Promise<void> {
+    this.#mustBeOpen();
+    if (this.#failure !== undefined) throw this.#failure;
+    this.#store.parts.set(`${offset}:${part}`, bytes.slice());
+  }
+
+  async sealCheckpoint(head: CheckpointHead): Promise<void> {
+    this.#mustBeOpen();
+    if (this.#failure !== undefined) throw this.#failure;
+    const store = this.#store;
+    store.checkpoints = [head, ...store.checkpoints.filter(({ offset }) => offset !== head.offset)].slice(0, 2);
+    const kept = new Set(store.checkpoints.map(({ offset }) => offset));
+    for (const key of store.parts.keys()) if (!kept.has(Number(key.split(':')[0]))) store.parts.delete(key);
+  }
+
+  async checkpoints(): Promise<readonly CheckpointHead[]> {
+    this.#mustBeOpen();
+    return this.#store.checkpoints.filter(({ offset }) => offset <= this.#store.rows.length);
+  }
+
+  async checkpointPart(offset: number, part: number): Promise<Uint8Array> {
+    this.#mustBeOpen();
+    const found = this.#store.parts.get(`${offset}:${part}`);
+    if (found === undefined) throw new JournalDamage(offset, `has a checkpoint without part ${part}`);
+    return found;
   }
 
   async close(): Promise<void> {

@@ -9,12 +9,14 @@ import { chainHash, genesis } from './chain.ts';
 import { isUtf8 } from './entry.ts';
 import type { EntryRecord } from './entry.ts';
 import { FirstReading } from './first-reading.ts';
+import type { LaneEnd } from './first-reading.ts';
 import type { KnownHead } from './head-files.ts';
 import { LaneLedger } from './lane-ledger.ts';
+import { SqliteDerived } from './sqlite-derived.ts';
 import { SqliteLanes } from './sqlite-lanes.ts';
 import { SqliteBlanking } from './sqlite-blanking.ts';
 import type { BlankedPage, BlankPage } from './sqlite-blanking.ts';
-import { BUSY_TIMEOUT_MS } from './sqlite-file.ts';
+import { BUSY_TIMEOUT_MS, startLogAnew } from './sqlite-file.ts';
 import { SqlitePages } from './sqlite-pages.ts';
 import { unpack } from './sqlite-wire.ts';
 import type { PackedPage, PackedRecords, ScanRange } from './sqlite-wire.ts';
@@ -50,6 +52,7 @@ export class SqliteEntries {
   readonly #pages: SqlitePages;
   readonly #blanking: SqliteBlanking;
   readonly #ledger: LaneLedger;
+  readonly derived: SqliteDerived;
   readonly #heads = new Map<string, LaneHead>();
   /** What the open transaction adds to the ledger. */
   #added: Parameters<LaneLedger['take']>[] = [];
@@ -73,8 +76,9 @@ export class SqliteEntries {
     this.#newest = database.prepare<[], [number, string]>(newest).raw();
     const place = 'SELECT lane_seq, lower(hex(hash)) FROM entries WHERE "offset" = ?';
     this.#place = database.prepare<[number], [number, string]>(place).raw();
-    this.#pages = new SqlitePages(database, this.#lanes, () => new FirstReading(ledger, head));
     this.#blanking = new SqliteBlanking(database, this.#lanes);
+    this.derived = new SqliteDerived(database, this.#lanes);
+    this.#pages = new SqlitePages(database, this.#lanes, (after) => this.#beginReading(after, head));
     [this.#offset, this.#hash] = this.#end();
     this.#openedAt = this.#offset;
   }
@@ -162,6 +166,11 @@ export class SqliteEntries {
     this.#database.close();
   }
 
+  /** After a transaction that failed. */
+  startLogAnew(): void {
+    startLogAnew(this.#database);
+  }
+
   /** Another connection has taken over. */
   abandon(): void {
     this.#database.close();
@@ -214,6 +223,24 @@ export class SqliteEntries {
     this.#added = [];
     this.#lanes.reload();
     [this.#offset, this.#hash] = this.#end();
+  }
+
+  /** From the first entry on, or from a checkpoint on: then the ledger goes on from what it had counted by then. */
+  #beginReading(after: number, head: KnownHead | undefined): FirstReading | undefined {
+    if (after === 0) return new FirstReading(this.#ledger, head);
+    if (!this.derived.checkpoints(this.#offset).some(({ offset }) => offset === after)) return undefined;
+    try {
+      this.#ledger.import(this.derived.ledger(after));
+    } catch {
+      // What it would have said is not known; the chains are checked all the same.
+    }
+    return new FirstReading(this.#ledger, head, { after, before: (laneId) => this.#endUpTo(laneId, after) });
+  }
+
+  #endUpTo(laneId: number, limit: number): LaneEnd | undefined {
+    const offset = this.#lanes.lastOffsetUpTo(laneId, limit);
+    const place = offset === undefined ? undefined : this.#place.get(offset);
+    return place === undefined ? undefined : { laneSeq: place[0], hash: place[1] };
   }
 
   #end(): [number, string] {

@@ -70,7 +70,7 @@ export function reopenJournalFile(path: string): Database.Database {
  * What a crash or a failed commit left behind the last good one would stay in the log, behind newer and shorter transactions,
  * and look like damage one day. Who reads beside a server may prevent it: that is no reason to wait, nor to refuse.
  */
-function startLogAnew(database: Database.Database): void {
+export function startLogAnew(database: Database.Database): void {
   database.pragma('busy_timeout = 0');
   database.pragma('wal_checkpoint(TRUNCATE)');
   database.pragma(`busy_timeout = ${BUSY_TIMEOUT_MS}`);

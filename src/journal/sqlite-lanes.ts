@@ -43,6 +43,7 @@ export class SqliteLanes {
   readonly #selectId: Statement<[string], number>;
   readonly #selectName: Statement<[number], string>;
   readonly #selectLast: Statement<[number], number>;
+  readonly #selectLastUpTo: Statement<[number, number], number>;
   readonly #selectOffsets: Statement<[number, number, number], number>;
   readonly #selectEntries: Statement<[], [number, number]>;
   readonly #isWritten: Statement<[number, number], number>;
@@ -61,6 +62,11 @@ export class SqliteLanes {
     this.#selectName = database.prepare<[number], string>('SELECT name FROM lanes WHERE id = ?').pluck();
     this.#selectLast = database
       .prepare<[number], number>('SELECT "offset" FROM places WHERE lane_id = ? ORDER BY "offset" DESC LIMIT 1')
+      .pluck();
+    this.#selectLastUpTo = database
+      .prepare<[number, number], number>(
+        'SELECT "offset" FROM places WHERE lane_id = ? AND "offset" <= ? ORDER BY "offset" DESC LIMIT 1',
+      )
       .pluck();
     const offsets = 'SELECT "offset" FROM places WHERE lane_id = ? AND "offset" > ? ORDER BY "offset" LIMIT ?';
     this.#selectOffsets = database.prepare<[number, number, number], number>(offsets).pluck();
@@ -112,6 +118,11 @@ export class SqliteLanes {
 
   lastOffset(id: number): number | undefined {
     return this.#unwritten.get(id)?.at(-1) ?? this.#selectLast.get(id);
+  }
+
+  /** The newest one up to `limit`. */
+  lastOffsetUpTo(id: number, limit: number): number | undefined {
+    return this.#unwritten.get(id)?.findLast((offset) => offset <= limit) ?? this.#selectLastUpTo.get(id, limit);
   }
 
   /** The first `limit` offsets of the lane behind `after`, ascending. */

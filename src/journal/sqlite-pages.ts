@@ -27,15 +27,15 @@ const COLUMNS = `"offset", lane_id, lane_seq, at, version, kind, meta, content,
 
 export class SqlitePages {
   readonly #lanes: SqliteLanes;
-  readonly #begin: () => FirstReading;
+  readonly #begin: (after: number) => FirstReading | undefined;
   readonly #row: Statement<[number], Row>;
   readonly #rows: Statement<[number, number], Row>;
   #foundDamage = false;
   /** `false`: it came to its end. */
   #reading: FirstReading | undefined | false;
 
-  /** @param begin makes the first reading, each time that one begins. */
-  constructor(database: Database, lanes: SqliteLanes, begin: () => FirstReading) {
+  /** @param begin makes the first reading, each time that one may begin behind an offset. */
+  constructor(database: Database, lanes: SqliteLanes, begin: (after: number) => FirstReading | undefined) {
     this.#lanes = lanes;
     this.#begin = begin;
     this.#row = database.prepare<[number], Row>(`SELECT ${COLUMNS} WHERE "offset" = ?`).raw();
@@ -60,7 +60,9 @@ export class SqlitePages {
       const page = this.#read(range, newest, reading);
       if (reading?.offset === newest) {
         this.#reading = false;
-        this.#lanes.mustFit(reading.places);
+        reading.finish();
+        // Held against a part of the entries, the index by lane says nothing.
+        if (reading.isWhole) this.#lanes.mustFit(reading.places);
       }
       return page;
     } catch (error) {
@@ -76,7 +78,7 @@ export class SqlitePages {
   /** The reading that `range` begins or goes on with. */
   #readingFrom({ after, lane }: ScanRange): FirstReading | undefined {
     if (this.#reading === false || lane !== undefined) return undefined;
-    if (after === 0) this.#reading = this.#begin();
+    if (after === 0 || this.#reading === undefined) this.#reading = this.#begin(after);
     return this.#reading?.offset === after ? this.#reading : undefined;
   }
 

@@ -49,20 +49,24 @@ const PLACES = `
 `;
 
 /**
- * What can be derived from the entries, and saves folding them: the newest fold of each session, and of all that a boot needs.
+ * What can be derived from the entries, and saves folding them: the newest fold of each session, and of all that a boot needs
+ * (see sqlite-derived.ts for the parts of a checkpoint). The digests tell whether it is as it was written.
  * An anchor says where a lane begins whose older entries were dropped: behind the entry with `dropped_offset`.
  */
 const ADDED = `
   CREATE TABLE snapshots (
     lane_id INTEGER PRIMARY KEY REFERENCES lanes (id),
     "offset" INTEGER NOT NULL,
-    body TEXT NOT NULL
-  ) STRICT;
-  CREATE TABLE checkpoints (
-    "offset" INTEGER PRIMARY KEY,
-    body BLOB NOT NULL,
+    body TEXT NOT NULL,
     digest BLOB NOT NULL
   ) STRICT;
+  CREATE TABLE checkpoints (
+    "offset" INTEGER NOT NULL,
+    part INTEGER NOT NULL,
+    body BLOB NOT NULL,
+    digest BLOB NOT NULL,
+    PRIMARY KEY ("offset", part)
+  ) WITHOUT ROWID, STRICT;
   CREATE TABLE anchors (
     lane_id INTEGER PRIMARY KEY REFERENCES lanes (id),
     "offset" INTEGER NOT NULL REFERENCES entries ("offset"),

@@ -6,9 +6,10 @@
 import { Worker } from 'node:worker_threads';
 import type { Entry } from '../../actors/entry.ts';
 import { JournalRefused } from '../../actors/ports.ts';
+import type { LaneSnapshot } from '../../actors/ports.ts';
 import { packEntries } from './sqlite-wire.ts';
 import type { BlankedPage, BlankPage } from './sqlite-blanking.ts';
-import type { FromWorker, PackedPage, PackedRecords, ScanRange, ToWorker } from './sqlite-wire.ts';
+import type { DerivedQuestion, FromWorker, PackedPage, PackedRecords, ScanRange, ToWorker } from './sqlite-wire.ts';
 
 type Done = (error?: Error) => void;
 
@@ -101,6 +102,20 @@ export class JournalThread {
     return (await this.#ask<{ readonly erased: boolean }>((id) => ({ type: 'erase', id }))).erased;
   }
 
+  /** Nobody waits for it. */
+  keepSnapshot(snapshot: LaneSnapshot, failed: (error: Error) => void): void {
+    if (this.#closing || this.#gone !== undefined) {
+      queueMicrotask(() => failed(this.#gone ?? new Error('the journal is closed')));
+      return;
+    }
+    this.derived({ type: 'keepSnapshot', ...snapshot }).catch(failed);
+  }
+
+  /** Whatever is derived from the entries. */
+  derived<Answer>(question: DerivedQuestion): Promise<Answer> {
+    return this.#ask<{ readonly answer: Answer }>((id) => ({ ...question, id })).then(({ answer }) => answer);
+  }
+
   /** After a failure: appends go on behind the offset that it resolves with. Rejected, all is as before. */
   async reopen(): Promise<number> {
     return (await this.#ask<{ readonly offset: number }>((id) => ({ type: 'reopen', id }))).offset;
@@ -151,6 +166,7 @@ export class JournalThread {
       case 'head':
       case 'blanked':
       case 'erased':
+      case 'derived':
         this.#questionOf(message.id)?.resolve(message as never);
         break;
       case 'unread':

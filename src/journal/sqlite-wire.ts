@@ -5,6 +5,7 @@
  * an array of floats is a copy of memory, while cloning objects costs the event loop more than the whole entry may cost.
  */
 import type { Entry, EntryKind } from '../../actors/entry.ts';
+import type { CheckpointHead, LaneSnapshot } from '../../actors/ports.ts';
 import { RECORD_VERSION, encodeContent, encodeMeta } from './entry.ts';
 import type { EntryRecord } from './entry.ts';
 import type { BlankedPage, BlankPage } from './sqlite-blanking.ts';
@@ -32,9 +33,19 @@ export type ToWorker =
   | ({ readonly type: 'blank'; readonly id: number } & BlankPage)
   /** What was blanked goes from the log as well. */
   | { readonly type: 'erase'; readonly id: number }
+  | (DerivedQuestion & { readonly id: number })
   /** After a failure: another connection takes the place of the one that failed. */
   | { readonly type: 'reopen'; readonly id: number }
   | { readonly type: 'close' };
+
+/** About what is derived from the entries. */
+export type DerivedQuestion =
+  | ({ readonly type: 'keepSnapshot' } & LaneSnapshot)
+  | { readonly type: 'snapshot'; readonly lane: string }
+  | { readonly type: 'keepPart'; readonly offset: number; readonly part: number; readonly bytes: Uint8Array }
+  | ({ readonly type: 'seal' } & CheckpointHead)
+  | { readonly type: 'checkpoints' }
+  | { readonly type: 'part'; readonly offset: number; readonly part: number };
 
 export interface ScanRange {
   readonly after: number;
@@ -53,6 +64,8 @@ export type FromWorker =
   | { readonly type: 'head'; readonly id: number; readonly laneSeq: number }
   | ({ readonly type: 'blanked'; readonly id: number } & BlankedPage)
   | { readonly type: 'erased'; readonly id: number; readonly erased: boolean }
+  /** The answer to a question about what is derived. */
+  | { readonly type: 'derived'; readonly id: number; readonly answer: unknown }
   | { readonly type: 'reopened'; readonly id: number; readonly offset: number }
   /** The question has no answer: a line for people, with the file and the remedy. */
   | { readonly type: 'unread'; readonly id: number; readonly message: string };

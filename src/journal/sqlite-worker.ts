@@ -14,6 +14,7 @@ import type { Database } from 'better-sqlite3';
 import { HeadFiles } from './head-files.ts';
 import type { KnownHead } from './head-files.ts';
 import type { LaneLedger } from './lane-ledger.ts';
+import { DerivedDesk } from './sqlite-derived-desk.ts';
 import { SqliteEntries } from './sqlite-entries.ts';
 import { openJournalFile, reopenJournalFile } from './sqlite-file.ts';
 import { inspectJournal } from './sqlite-inspection.ts';
@@ -44,6 +45,17 @@ function serve(port: MessagePort, path: string, opened: SqliteEntries): void {
     failed = true;
     answer({ type: 'failed', message });
   };
+
+  const refuse = (id: number, error: unknown): void =>
+    answer({ type: 'unread', id, message: refusalOf(path, error).message });
+
+  const desk = new DerivedDesk(answer, refuse, () => {
+    try {
+      entries.startLogAnew();
+    } catch {
+      // A disk that does not even take this fails the next commit as well, and then the journal is opened again.
+    }
+  });
 
   const commit = (): void => {
     if (waiting.length === 0) return;
@@ -81,7 +93,7 @@ function serve(port: MessagePort, path: string, opened: SqliteEntries): void {
     try {
       answer(question());
     } catch (error) {
-      answer({ type: 'unread', id, message: refusalOf(path, error).message });
+      refuse(id, error);
     }
   };
 
@@ -95,7 +107,7 @@ function serve(port: MessagePort, path: string, opened: SqliteEntries): void {
       failed = false;
       answer({ type: 'reopened', id, offset: entries.offset });
     } catch (error) {
-      answer({ type: 'unread', id, message: refusalOf(path, error).message });
+      refuse(id, error);
     }
   };
 
@@ -107,7 +119,9 @@ function serve(port: MessagePort, path: string, opened: SqliteEntries): void {
 
   const take = (message: ToWorker): void => {
     if (message.type === 'append') return append(message);
+    if (message.type === 'keepSnapshot' && desk.gather(message)) return;
     commit();
+    desk.flush(entries, failed);
     switch (message.type) {
       case 'fail':
         if (!failed) fail(`${path} cannot be written: ${message.message}`);
@@ -127,6 +141,16 @@ function serve(port: MessagePort, path: string, opened: SqliteEntries): void {
       case 'reopen':
         reopen(message.id);
         break;
+      case 'keepSnapshot':
+        // It was the last one of those that were gathered.
+        break;
+      case 'snapshot':
+      case 'keepPart':
+      case 'seal':
+      case 'checkpoints':
+      case 'part':
+        desk.take(message, entries, failed);
+        break;
       case 'close':
         close();
         break;
@@ -141,6 +165,7 @@ function serve(port: MessagePort, path: string, opened: SqliteEntries): void {
       take(next.message as ToWorker);
     }
     commit();
+    desk.flush(entries, failed);
   });
   answer({ type: 'opened', offset: entries.offset });
 }

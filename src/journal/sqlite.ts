@@ -7,7 +7,16 @@
 import { join, resolve } from 'node:path';
 import type { Entry, JournalReport } from '../../actors/entry.ts';
 import { JournalRefused } from '../../actors/ports.ts';
-import type { Blanked, BlankRange, Journal, JournalBackup, JournalHead, StoredEntry } from '../../actors/ports.ts';
+import type {
+  Blanked,
+  BlankRange,
+  CheckpointHead,
+  Journal,
+  JournalBackup,
+  JournalHead,
+  LaneSnapshot,
+  StoredEntry,
+} from '../../actors/ports.ts';
 import { JournalDamage } from './damage.ts';
 import { decode } from './entry.ts';
 import type { EntryRecord } from './entry.ts';
@@ -134,6 +143,31 @@ class SqliteJournal implements Journal {
     this.#open();
     const { dir = join(this.#dataDir, 'backups'), keep, idsMax } = this.#backupOptions;
     return this.#backups.make({ dataDir: this.#dataDir, dir: resolve(dir), keep, idsMax, at });
+  }
+
+  keepSnapshot(snapshot: LaneSnapshot, failed: (error: Error) => void): void {
+    if (this.#thread !== undefined) this.#thread.keepSnapshot(snapshot, failed);
+    else queueMicrotask(() => failed(new Error('the journal is not open')));
+  }
+
+  async snapshot(lane: string): Promise<LaneSnapshot | undefined> {
+    return this.#open().derived({ type: 'snapshot', lane });
+  }
+
+  async keepPart(offset: number, part: number, bytes: Uint8Array): Promise<void> {
+    return this.#open().derived({ type: 'keepPart', offset, part, bytes });
+  }
+
+  async sealCheckpoint(head: CheckpointHead): Promise<void> {
+    return this.#open().derived({ type: 'seal', ...head });
+  }
+
+  async checkpoints(): Promise<readonly CheckpointHead[]> {
+    return this.#open().derived({ type: 'checkpoints' });
+  }
+
+  async checkpointPart(offset: number, part: number): Promise<Uint8Array> {
+    return this.#open().derived({ type: 'part', offset, part });
   }
 
   async close(): Promise<void> {

@@ -124,6 +124,11 @@ export function createHeldJournal(journal: Journal): HeldJournal {
     return journal;
   };
 
+  const writable = async (): Promise<Journal> => {
+    if (failure !== undefined) throw failure;
+    return alive();
+  };
+
   return {
     durability: journal.durability,
     location: journal.location,
@@ -180,6 +185,16 @@ export function createHeldJournal(journal: Journal): HeldJournal {
     blank: async (range) => (await alive()).blank(range),
     backup: async (at) => (await alive()).backup(at),
     verify: async (last) => (await alive()).verify(last),
+    keepSnapshot: (snapshot, failed) => {
+      const error = death ?? failure;
+      if (error === undefined) journal.keepSnapshot(snapshot, failed);
+      else queueMicrotask(() => failed(error));
+    },
+    snapshot: async (lane) => (await alive()).snapshot(lane),
+    keepPart: async (at, part, bytes) => (await writable()).keepPart(at, part, bytes),
+    sealCheckpoint: async (head) => (await writable()).sealCheckpoint(head),
+    checkpoints: async () => (await alive()).checkpoints(),
+    checkpointPart: async (at, part) => (await alive()).checkpointPart(at, part),
     close: async () => {
       release();
       await journal.close();

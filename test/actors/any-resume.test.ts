@@ -10,7 +10,7 @@ import { Session } from '../../actors/session/session.ts';
 import { createMemoryJournal, createMemoryStore } from '../../src/journal/memory.ts';
 import { ManualEngine } from '../support/manual-engine.ts';
 import type { ManualTurn } from '../support/manual-engine.ts';
-import { copyStore, entriesOf } from '../support/store.ts';
+import { copyStore, derivedOf, entriesOf } from '../support/store.ts';
 import { EventLedger, Viewer } from '../support/viewer.ts';
 import { createWorld } from '../support/world.ts';
 import type { Client, World } from '../support/world.ts';
@@ -94,6 +94,7 @@ function createPagedJournal(journal: Journal) {
   let holds = false;
   const waiting: { resolve: () => void; reject: (error: Error) => void }[] = [];
   const paged: Journal = {
+    ...derivedOf(journal),
     durability: journal.durability,
     location: journal.location,
     open: () => journal.open(),

@@ -47,8 +47,8 @@ describe('while a commit is held back', () => {
     expect(client.frames).toEqual([]);
     expect(engine.turns).toHaveLength(0);
     expect(world.system.live.timers).toBe(0);
-    // The lease of the session.
-    expect(world.clock.pendingTimers).toBe(1);
+    // The lease of the session, and the one that looks for idle sessions.
+    expect(world.clock.pendingTimers).toBe(2);
     await commit(world);
     expect(client.frames.map(({ type }) => type)).toEqual(['command_accepted', 'command_started']);
     expect(engine.turns).toHaveLength(1);

@@ -180,7 +180,7 @@ async function playRound(world: World, keeper: Keeper, round: number): Promise<v
   world.observations.length = 0;
 }
 
-it('ten thousand sessions leave nothing behind', { timeout: 120_000 }, async () => {
+it('ten thousand sessions leave nothing behind', { timeout: 240_000 }, async () => {
   const world = createWorld({
     engines: [createEchoEngine(), createScriptedEngine()],
     commands: [createPoison()],

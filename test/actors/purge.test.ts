@@ -4,7 +4,7 @@ import type { Entry } from '../../actors/entry.ts';
 import { createMemoryJournal, createMemoryStore } from '../../src/journal/memory.ts';
 import type { MemoryStore } from '../../src/journal/memory.ts';
 import { createScene } from '../support/scene.ts';
-import { copyStore, entriesOf } from '../support/store.ts';
+import { copyStore, derivedOf, entriesOf } from '../support/store.ts';
 import { createWorld } from '../support/world.ts';
 import type { Client, World } from '../support/world.ts';
 
@@ -230,6 +230,7 @@ describe('Purge removes the content of a session and keeps ids, outcomes and cha
 
 function bound(journal: ReturnType<typeof createMemoryJournal>) {
   return {
+    ...derivedOf(journal),
     durability: journal.durability,
     location: journal.location,
     open: () => journal.open(),

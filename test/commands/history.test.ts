@@ -2,6 +2,7 @@
  * get_command_history over the journal of a real runtime: phases, filters, pages in both directions, and a bound on what one
  * question reads.
  */
+import { derivedOf } from '../support/store.ts';
 import { describe, expect, it } from 'vitest';
 import type { Json } from '../../actors/message.ts';
 import { createMemoryJournal } from '../../src/journal/memory.ts';
@@ -286,6 +287,7 @@ async function longJournal(): Promise<Asked & { readonly scans: () => number; re
     head: (lane: string) => inside.head(lane),
     read: (offset: number) => inside.read(offset),
     verify: (last: number) => inside.verify(last),
+    ...derivedOf(inside),
     close: () => inside.close(),
     blank: (range: Parameters<typeof inside.blank>[0]) => inside.blank(range),
     backup: (at: number) => inside.backup(at),

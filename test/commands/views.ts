@@ -1,6 +1,7 @@
 /**
  * What handlers look at, made up: a session and a server with the given differences, and a way to hand a frame to a command.
  */
+import { summaryOf } from '../../actors/session-record.ts';
 import type {
   ActivityCounts,
   CommandFrame,
@@ -83,7 +84,10 @@ export function serverView(differences: ServerDifferences = {}): ServerView {
     session: (id) => sessions.find((session) => session.id === id),
     picture: () => undefined,
     pictureAt: () => Promise.resolve({ missing: 'session' }),
-    sessions: () => sessions,
+    sessions: (from) => {
+      const at = sessions.findIndex(({ id }) => id === from);
+      return sessions.slice(Math.max(0, at)).map(summaryOf);
+    },
     quarantined: () => [],
     runningTurn: () => turn,
     recovery: differences.recovery ?? recovery,
@@ -93,6 +97,7 @@ export function serverView(differences: ServerDifferences = {}): ServerView {
     purge: async () => ({ success: true }),
     live: {
       sessions: sessions.length,
+      passive: 0,
       mailboxes: sessions.length,
       actors: 2,
       children: 0,
@@ -113,6 +118,7 @@ export function serverView(differences: ServerDifferences = {}): ServerView {
       refused: new Map(),
       connectionsRefused: 0,
       restarts: 0,
+      snapshots: { kept: 0, failed: 0, unfit: 0 },
       ...differences.activity,
     },
     journal: { offset: 14, entries: 2, batches: 1, durable: 1, writable: true },

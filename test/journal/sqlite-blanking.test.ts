@@ -72,8 +72,8 @@ it('drops the snapshots and checkpoints that were folded from it', async () => {
   const source = new EntrySource();
   await commit(journal, [source.next('session:s', saying(1)), source.next('session:other')]);
   const database = new Database(join(dataDir, 'journal.db'));
-  database.exec(`INSERT INTO snapshots SELECT id, 1, '${SECRET}' FROM lanes`);
-  database.exec(`INSERT INTO checkpoints VALUES (1, CAST('${SECRET}' AS BLOB), x'00')`);
+  database.exec(`INSERT INTO snapshots SELECT id, 1, '${SECRET}', x'00' FROM lanes`);
+  database.exec(`INSERT INTO checkpoints VALUES (1, 0, CAST('${SECRET}' AS BLOB), x'00')`);
   await journal.blank({ lane: 'session:s', through: 9 });
   expect(database.prepare('SELECT count(*) FROM checkpoints').pluck().get()).toBe(0);
   expect(database.prepare('SELECT name FROM snapshots JOIN lanes ON id = lane_id').pluck().all()).toEqual([

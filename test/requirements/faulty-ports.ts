@@ -49,6 +49,16 @@ export function createFaultyJournal(journal: Journal): FaultyJournal {
     head: (lane) => guarded('head', () => journal.head(lane)),
     blank: (range) => guarded('blank', () => journal.blank(range)),
     backup: (at) => guarded('backup', () => journal.backup(at)),
+    keepSnapshot(snapshot, failed) {
+      const fault = faults.get('keepSnapshot');
+      if (fault === undefined) journal.keepSnapshot(snapshot, failed);
+      else setImmediate(() => failed(fault));
+    },
+    snapshot: (lane) => guarded('snapshot', () => journal.snapshot(lane)),
+    keepPart: (offset, part, bytes) => guarded('keepPart', () => journal.keepPart(offset, part, bytes)),
+    sealCheckpoint: (head) => guarded('sealCheckpoint', () => journal.sealCheckpoint(head)),
+    checkpoints: () => guarded('checkpoints', () => journal.checkpoints()),
+    checkpointPart: (offset, part) => guarded('checkpointPart', () => journal.checkpointPart(offset, part)),
     close: () => guarded('close', () => journal.close()),
     fail: (method, error) => void faults.set(method, error),
     mend: () => faults.clear(),

@@ -10,7 +10,7 @@ import type { Observation } from '../../actors/ports.ts';
 import { createEchoEngine } from '../../src/engines/echo.ts';
 import { createMemoryJournal, createMemoryStore } from '../../src/journal/memory.ts';
 import type { Frame } from '../support/world.ts';
-import { createWorld } from '../support/world.ts';
+import { createWorld, limits } from '../support/world.ts';
 import { createFaultyEngine, createFaultyJournal } from './faulty-ports.ts';
 import type { EngineMethod, JournalMethod } from './faulty-ports.ts';
 
@@ -179,6 +179,62 @@ const journalRows: Record<JournalMethod, Row> = {
   verify: {
     does: 'is JOURNAL_UNAVAILABLE for who asked, and for nobody else',
     check: (scene) => expectReadFails(scene, 'verify', { type: 'verify_journal' }),
+  },
+  keepSnapshot: {
+    does: 'is a line in the log and a count: the session is folded from its entries when it comes back',
+    async check({ journal, ask, logged, world }) {
+      journal.fail('keepSnapshot', FAULT);
+      await ask({ type: 'set_session_name', sessionId: 's', name: 'kept' });
+      await world.advance(limits.passivationIdleMs * 2);
+      expect(world.system.live).toMatchObject({ sessions: 0, passive: 1 });
+      expect(logged().map(({ message }) => message)).toContain('snapshot not kept');
+      const { data } = await ask({ type: 'get_metrics' });
+      expect(data).toMatchObject({ snapshots: { failed: 1 }, journal: { writable: true } });
+      expect(await ask({ type: 'get_state', sessionId: 's' })).toMatchObject({ data: { sessionName: 'kept' } });
+    },
+  },
+  snapshot: {
+    does: 'is a line in the log and a count: the session is folded from its entries',
+    async check({ journal, ask, logged, world }) {
+      await ask({ type: 'set_session_name', sessionId: 's', name: 'kept' });
+      await world.advance(limits.passivationIdleMs * 2);
+      journal.fail('snapshot', FAULT);
+      expect(await ask({ type: 'get_state', sessionId: 's' })).toMatchObject({ data: { sessionName: 'kept' } });
+      expect(logged().map(({ message }) => message)).toContain('snapshot passed over: folding anew');
+      expect((await ask({ type: 'get_metrics' }))['data']).toMatchObject({ snapshots: { unfit: 1 } });
+    },
+  },
+  keepPart: {
+    does: 'is not called by this server yet',
+    exempt: 'nobody asks for it',
+    async check({ journal, ask }) {
+      journal.fail('keepPart', FAULT);
+      expect(await ask({ type: 'ping' })).toMatchObject({ success: true });
+    },
+  },
+  sealCheckpoint: {
+    does: 'is not called by this server yet',
+    exempt: 'nobody asks for it',
+    async check({ journal, ask }) {
+      journal.fail('sealCheckpoint', FAULT);
+      expect(await ask({ type: 'ping' })).toMatchObject({ success: true });
+    },
+  },
+  checkpoints: {
+    does: 'is not called by this server yet',
+    exempt: 'nobody asks for it',
+    async check({ journal, ask }) {
+      journal.fail('checkpoints', FAULT);
+      expect(await ask({ type: 'ping' })).toMatchObject({ success: true });
+    },
+  },
+  checkpointPart: {
+    does: 'is not called by this server yet',
+    exempt: 'nobody asks for it',
+    async check({ journal, ask }) {
+      journal.fail('checkpointPart', FAULT);
+      expect(await ask({ type: 'ping' })).toMatchObject({ success: true });
+    },
   },
   close: {
     does: 'fails the stop of the server, after every client got its answers and was told to go',

@@ -1,6 +1,6 @@
 /** What a process that died left behind: copies of a memory journal's data, whole or cut at a commit. */
 import type { Entry } from '../../actors/entry.ts';
-import type { Journal, StoredEntry } from '../../actors/ports.ts';
+import type { DerivedStore, Journal, StoredEntry } from '../../actors/ports.ts';
 import { createMemoryJournal, createMemoryStore } from '../../src/journal/memory.ts';
 import type { MemoryStore } from '../../src/journal/memory.ts';
 
@@ -44,6 +44,19 @@ export function createWatchedJournal(store: MemoryStore): Journal & { readonly c
     blank: (range) => journal.blank(range),
     backup: (at) => journal.backup(at),
     verify: (last) => journal.verify(last),
+    ...derivedOf(journal),
     close: () => journal.close(),
+  };
+}
+
+/** What is derived from the entries, as `journal` keeps it: for journals of tests that stand in front of another one. */
+export function derivedOf(journal: Journal): DerivedStore {
+  return {
+    keepSnapshot: (snapshot, failed) => journal.keepSnapshot(snapshot, failed),
+    snapshot: (lane) => journal.snapshot(lane),
+    keepPart: (offset, part, bytes) => journal.keepPart(offset, part, bytes),
+    sealCheckpoint: (head) => journal.sealCheckpoint(head),
+    checkpoints: () => journal.checkpoints(),
+    checkpointPart: (offset, part) => journal.checkpointPart(offset, part),
   };
 }

@@ -52,6 +52,8 @@ export const limits: Limits = {
   requeue: true,
   auditReads: false,
   attemptsMax: 3,
+  snapshotEvery: 256,
+  passivationIdleMs: 300_000,
 };
 
 export interface WorldOptions {

@@ -9,6 +9,7 @@ import { EntrySource, renamed } from '../entry-source.ts';
 import { commit, entriesOf, onFreshData } from '../journal-under-test.ts';
 import type { JournalSuite } from '../journal-under-test.ts';
 import { blanking } from './journal-blanking.ts';
+import { derived } from './journal-derived.ts';
 import { failure } from './journal-failure.ts';
 import { chaining, reading } from './journal-reading.ts';
 
@@ -20,6 +21,7 @@ export function journalConformance(suite: JournalSuite): void {
     fencing(suite);
     failure(suite);
     reading(suite);
+    derived(suite);
     exclusivity(suite);
     blanking(suite);
     chaining(suite);
