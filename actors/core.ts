@@ -7,6 +7,7 @@
  * survives it if the journal knows of it. State: rebuildable.
  */
 import type { Actor } from 'xstate';
+import { Checkpointer } from './checkpointer.ts';
 import type { Connection } from './connection.ts';
 import { Deduplication } from './deduplication.ts';
 import { ExpiredSessions } from './expired-sessions.ts';
@@ -14,7 +15,7 @@ import { JournalWriter } from './journal-writer.ts';
 import { Leases } from './leases.ts';
 import type { Failure } from './message.ts';
 import type { ParsedCommand } from './ports.ts';
-import type { Survivors } from './recovery.ts';
+import type { Survivors } from './journal-fold.ts';
 import { ReleaseQueue } from './release-queue.ts';
 import { Router, routerLogic } from './router.ts';
 import type { Replaceable, Runtime, Shared } from './runtime.ts';
@@ -33,6 +34,7 @@ export interface CoreOwner {
 export class Core {
   readonly runtime: Runtime;
   readonly router: Router;
+  readonly checkpointer: Checkpointer;
   readonly #actor: Actor<typeof routerLogic>;
   #frozen: readonly Frozen[] | undefined;
 
@@ -57,6 +59,8 @@ export class Core {
       crashed: (error, mailbox) => owner.crashed(this, error, mailbox),
     };
     this.router = new Router(this.runtime);
+    this.checkpointer = new Checkpointer(this.runtime, this.router);
+    this.runtime.writer.onDurable = (offset) => this.checkpointer.notice(offset);
     this.#actor = host.start(routerLogic, 'directory', this.router);
   }
 
@@ -82,6 +86,7 @@ export class Core {
   /** Nothing acts any more: turns are told to stop, timers are off. What was recorded may still become durable. */
   freeze(): void {
     this.runtime.leases.stop();
+    this.checkpointer.close();
     this.#frozen ??= this.router.freeze();
   }
 

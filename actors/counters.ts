@@ -13,6 +13,7 @@ export class Counters implements ActivityCounts {
   restarts = 0;
   /** Of sessions: written, not written, and not taken over by who could have restored from them. */
   readonly snapshots = { kept: 0, failed: 0, unfit: 0 };
+  readonly checkpoints = { kept: 0, failed: 0, unfit: 0 };
   readonly failed = new Map<string, number>();
   readonly refused = new Map<string, number>();
 

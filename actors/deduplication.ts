@@ -6,6 +6,7 @@
  * in no journal and lives only in the cache. Both are bounded; the oldest goes first, and an id that fell out is new.
  * State: rebuildable (from the journal; reads are forgotten with the process).
  */
+import type { KnownPart } from './checkpoint.ts';
 import type { Command } from './command.ts';
 import type { Outcome } from './message.ts';
 import type { Names } from './names.ts';
@@ -23,6 +24,35 @@ export type Known = Command | SettledCommand;
 
 export function isSettled(known: Known): known is SettledCommand {
   return 'settled' in known;
+}
+
+/** Written between two turns of the event loop: less than a millisecond. */
+const PART_KEYS = 1_024;
+/** Of a row in a part. */
+const FIELDS = 4;
+const NO_VERSION = -1;
+
+/** Commands as a checkpoint keeps them. */
+class PartOfKnown implements KnownPart {
+  readonly kind = 'known';
+  readonly keys: string[] = [];
+  readonly rows: number[] = [];
+  readonly settled: number[] = [];
+  readonly types: string[] = [];
+  readonly #numbers = new Map<number, number>();
+
+  add(key: string, row: number, { commandType, offset, sessionVersion, success }: Settled): void {
+    let number = this.#numbers.get(row);
+    if (number === undefined) {
+      number = this.#numbers.size;
+      this.#numbers.set(row, number);
+      let type = this.types.indexOf(commandType);
+      if (type < 0) type = this.types.push(commandType) - 1;
+      this.settled.push(offset, sessionVersion ?? NO_VERSION, type, success ? 1 : 0);
+    }
+    this.keys.push(key);
+    this.rows.push(number);
+  }
 }
 
 export class Deduplication {
@@ -79,6 +109,43 @@ export class Deduplication {
   /** Outcomes of commands that name this string are no longer at hand: the journal has what may still be told. */
   forgetOutcomes(quoted: string): void {
     this.#cache.forget(quoted);
+  }
+
+  /** What survives the process, a part at a time; between two of them the index may go on. */
+  *export(): Generator<KnownPart> {
+    let part = new PartOfKnown();
+    for (const [key, known] of this.#known) {
+      if (typeof known !== 'number') continue;
+      const settled = this.#settled.get(known);
+      // A read is forgotten with the process.
+      if (settled.offset === 0) continue;
+      part.add(key, known, settled);
+      if (part.keys.length < PART_KEYS) continue;
+      yield part;
+      part = new PartOfKnown();
+    }
+    if (part.keys.length > 0) yield part;
+  }
+
+  import({ keys, rows, settled, types }: KnownPart): void {
+    const added = new Map<number, number>();
+    keys.forEach((key, index) => {
+      const number = rows[index]!;
+      let row = added.get(number);
+      if (row === undefined) {
+        const [offset, version, type, success] = settled.slice(number * FIELDS, (number + 1) * FIELDS);
+        row = this.#settled.add({
+          commandType: types[type!]!,
+          success: success === 1,
+          offset: offset!,
+          sessionVersion: version === NO_VERSION ? undefined : version,
+          runsAgain: false,
+        });
+        added.set(number, row);
+      }
+      this.#set(key, row);
+    });
+    this.#evictEntries();
   }
 
   #add({ byId, byKey }: Names, settled: Settled): number {

@@ -5,6 +5,7 @@
  * whose gate is shut until the session is folded, so that order, limits and deadlines are those of a session in memory. One
  * timer looks for idle sessions, a slice at a time. State: rebuildable (from the journal).
  */
+import type { SessionsPart } from './checkpoint.ts';
 import type { Command } from './command.ts';
 import { sessionLane } from './entry.ts';
 import { SERVER_SCOPE } from './names.ts';
@@ -22,6 +23,9 @@ import type { TurnRun } from './session/turn-run.ts';
 
 /** Sessions that are read side by side because something is due of them. */
 const WOKEN_AT_ONCE = 64;
+
+/** Written between two turns of the event loop: less than a millisecond. */
+const PART_SESSIONS = 512;
 
 /** Looked at between two turns of the event loop: less than a millisecond. */
 const SWEPT_AT_ONCE = 500;
@@ -99,9 +103,31 @@ export class Directory implements MailboxOwner<Mailbox> {
 
   summary(sessionId: string): SessionSummary | undefined {
     const record = this.#sessions.get(sessionId);
-    if (typeof record === 'string') return readRecord(sessionId, record);
+    if (typeof record === 'string') return record === '' ? undefined : readRecord(sessionId, record);
     const state = this.#mailboxes.get(sessionId)?.session?.state;
     return state === undefined ? undefined : summaryOf(state);
+  }
+
+  /** What a boot has to know of sessions, a part at a time; between two of them the sessions may go on. */
+  *export(): Generator<SessionsPart> {
+    let part = { kind: 'sessions' as const, ids: [] as string[], records: [] as string[], busy: [] as string[] };
+    for (const [id, record] of this.#sessions) {
+      const session = this.#mailboxes.get(id)?.session;
+      part.ids.push(id);
+      part.records.push(record ?? (session?.state === undefined ? '' : recordOf(session.state)));
+      // One that is set aside is found so again.
+      if (record === null && session?.isIdle !== true) part.busy.push(id);
+      if (part.ids.length < PART_SESSIONS) continue;
+      yield part;
+      part = { ...part, ids: [], records: [], busy: [] };
+    }
+    if (part.ids.length > 0) yield part;
+  }
+
+  /** Sessions that are there, and not in memory. */
+  import({ ids, records }: SessionsPart): void {
+    ids.forEach((id, index) => this.#sessions.set(id, records[index]!));
+    this.#passive += ids.length;
   }
 
   find(sessionId: string): Mailbox | undefined {
@@ -121,7 +147,8 @@ export class Directory implements MailboxOwner<Mailbox> {
     if (this.#releasing.has(sessionId)) mailbox.gate();
     this.#mailboxes.set(sessionId, mailbox);
     const record = this.#sessions.get(sessionId);
-    if (typeof record === 'string') this.#activate(mailbox, readRecord(sessionId, record).incarnation);
+    // Without a record it is set aside, and has no incarnation to go by.
+    if (typeof record === 'string') this.#activate(mailbox, this.summary(sessionId)?.incarnation ?? '');
     this.#awaitSweep();
     return mailbox;
   }

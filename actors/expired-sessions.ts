@@ -3,7 +3,11 @@
  *
  * The newest `NAMES_MAX`; of older ones it is only known that they are not there. State: rebuildable (from the journal).
  */
+import type { ExpiredPart } from './checkpoint.ts';
+
 const NAMES_MAX = 100_000;
+/** Written between two turns of the event loop. */
+const PART_NAMES = 4_096;
 
 export class ExpiredSessions {
   readonly #namesMax: number;
@@ -33,6 +37,18 @@ export class ExpiredSessions {
       if (next.done === true) this.#oldest = undefined;
       else this.#names.delete(next.value);
     }
+  }
+
+  /** A part at a time; between two of them names may come and go. */
+  *export(): Generator<ExpiredPart> {
+    let names: string[] = [];
+    for (const name of this.#names) {
+      names.push(name);
+      if (names.length < PART_NAMES) continue;
+      yield { kind: 'expired', names };
+      names = [];
+    }
+    if (names.length > 0) yield { kind: 'expired', names };
   }
 
   /** The name is another session's from now on. */

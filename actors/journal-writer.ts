@@ -35,6 +35,12 @@ export class JournalWriter {
   #failure: Error | undefined;
   #closed = false;
   #idle: (() => void)[] = [];
+  /** Commands without an outcome: offsets of their acceptances, and attempts that were started. */
+  readonly open = new Map<number, number>();
+  /** Outcomes, those before `resume` included. */
+  outcomes = 0;
+  /** Hears how far everything is durable, with each batch. */
+  onDurable: ((offset: number) => void) | undefined;
 
   /** @param redaction what is stored is what it leaves; the entries that were recorded stay as they are. */
   constructor(
@@ -81,7 +87,12 @@ export class JournalWriter {
   }
 
   /** Continues behind what the journal holds, also after a failure. */
-  resume(offset: number, lanes: Iterable<readonly [string, number]>): void {
+  resume(
+    offset: number,
+    lanes: Iterable<readonly [string, number]>,
+    open: Iterable<readonly [number, number]> = [],
+    outcomes = 0,
+  ): void {
     this.#failure = undefined;
     this.#open = [];
     this.#openBatch = this.#releases.durable + 1;
@@ -92,6 +103,9 @@ export class JournalWriter {
     this.#resumedAt = offset;
     this.#durableOffset = offset;
     for (const [lane, laneSeq] of lanes) this.#lanes.set(lane, laneSeq);
+    this.open.clear();
+    for (const [accepted, attempts] of open) this.open.set(accepted, attempts);
+    this.outcomes = outcomes;
   }
 
   knows(lane: string): boolean {
@@ -128,10 +142,21 @@ export class JournalWriter {
     entry.lane = lane;
     entry.laneSeq = laneSeq;
     entry.at = at;
+    if (draft.kind === 'command.settled') this.outcomes += 1;
+    else this.#follow(entry as Entry);
     if (this.#closed) return entry;
     this.#open.push(entry);
     this.#schedule();
     return entry;
+  }
+
+  #follow(entry: Entry): void {
+    if (entry.kind === 'command.accepted') this.open.set(entry.offset, 0);
+    else if (entry.kind === 'command.started') this.open.set(entry.acceptedOffset, entry.attempt);
+    else if (entry.kind === 'command.finished') {
+      this.outcomes += 1;
+      this.open.delete(entry.acceptedOffset);
+    }
   }
 
   /** Nothing more is recorded: what an engine still says after the end is said to nobody. */
@@ -178,6 +203,7 @@ export class JournalWriter {
     if (error === undefined) {
       this.#durableOffset = lastOffset;
       this.#releases.complete(batch);
+      this.onDurable?.(lastOffset);
       if (this.#open.length > 0) this.#schedule();
       else if (this.#underWay === 0) this.#wake();
       return;

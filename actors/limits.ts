@@ -35,6 +35,8 @@ export interface Limits {
   readonly attemptsMax: number;
   /** Entries of a session's journal lane before it is kept as a snapshot. */
   readonly snapshotEvery: number;
+  /** Entries before all that a boot needs is kept as a checkpoint. */
+  readonly checkpointEvery: number;
   /** A session that nobody used for so long leaves memory. */
   readonly passivationIdleMs: number;
 }

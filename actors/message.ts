@@ -269,6 +269,8 @@ export interface ActivityCounts {
   readonly restarts: number;
   /** Of sessions: written, not written, and not taken over by who could have restored from them. */
   readonly snapshots: { readonly kept: number; readonly failed: number; readonly unfit: number };
+  /** Of all that a boot needs, likewise. */
+  readonly checkpoints: { readonly kept: number; readonly failed: number; readonly unfit: number };
 }
 
 export interface JournalCounts {

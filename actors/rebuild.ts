@@ -10,8 +10,10 @@ import type { CoreOwner } from './core.ts';
 import { SERVER_LANE } from './entry.ts';
 import { failure } from './message.ts';
 import type { RecoverySummary } from './message.ts';
-import { noSurvivors, Recovery } from './recovery.ts';
-import type { Cause, Survivors } from './recovery.ts';
+import { noSurvivors } from './journal-fold.ts';
+import type { Survivors } from './journal-fold.ts';
+import { Recovery } from './recovery.ts';
+import type { Cause } from './recovery.ts';
 import type { Shared } from './runtime.ts';
 
 export class Rebuild {
@@ -35,7 +37,7 @@ export class Rebuild {
     this.#owner = owner;
     this.#serverVersion = serverVersion;
     this.#core = new Core(shared, owner);
-    this.#recovery = new Recovery(this.#core.runtime, this.#core.router, this.#survivors);
+    this.#recovery = new Recovery(this.#core, this.#survivors);
   }
 
   get core(): Core {
@@ -121,6 +123,7 @@ export class Rebuild {
     }
     writer.append(SERVER_LANE, { kind: 'server.stopped', boot, content: {} });
     await writer.settled();
+    await this.#core.checkpointer.stop();
     writer.close();
     this.#core.leave();
   }
@@ -175,7 +178,9 @@ export class Rebuild {
     this.#recovery.stop();
     this.#core = new Core(this.#shared, this.#owner);
     this.#core.router.takeOver(given.early);
-    this.#recovery = new Recovery(this.#core.runtime, this.#core.router, this.#survivors);
+    // After a defect nothing that memory made is trusted: what was kept of it no more than what was there.
+    const anew = this.#cause?.child !== 'journal' && this.#cause?.child !== 'transports';
+    this.#recovery = new Recovery(this.#core, this.#survivors, anew);
     this.#spent = false;
     // Nothing comes after the stop that is under way: what comes meanwhile is told so.
     if (draining) this.#core.router.drain(() => undefined);

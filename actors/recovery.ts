@@ -8,48 +8,24 @@
 import type { Actor } from 'xstate';
 import { recoveryMachine } from '../machines/recovery.ts';
 import { Command } from './command.ts';
-import { namesOf } from './names.ts';
-import type { Names } from './names.ts';
-import { SERVER_LANE, sessionLane } from './entry.ts';
-import type { CommandAccepted, CommandFinished, CommandSettled, Entry, StoredEntry } from './entry.ts';
+import { SERVER_LANE } from './entry.ts';
+import type { CommandAccepted } from './entry.ts';
+import { JournalFold, namesIn, noSurvivors } from './journal-fold.ts';
+import type { InFlight, Recoverable, Survivors } from './journal-fold.ts';
 import { failure } from './message.ts';
 import type { CommandContract, Failure, Principal, RecoveredCommand, RecoverySummary } from './message.ts';
 import type { ParsedCommand } from './ports.ts';
-import type { Early } from './phase.ts';
 import type { Router } from './router.ts';
 import type { Runtime } from './runtime.ts';
 import { timeout } from './session/deadlines.ts';
 import { closingEvents } from './session/evolve.ts';
-import { closes, foldEntry, opens } from './session/fold.ts';
 import { quarantined } from './session/rebuild.ts';
-import type { TurnRun } from './session/turn-run.ts';
-
-const PAGE_ENTRIES = 4096;
-
-/** A command that has no outcome in the journal. */
-interface InFlight {
-  readonly accepted: CommandAccepted;
-  /** Attempts that were started. */
-  attempts: number;
-}
-
-/** What outlives the runtime that it was part of, when that is folded anew while the process goes on. */
-export interface Survivors {
-  /** Commands that somebody waits for and whose acceptance is durable, by its offset. */
-  readonly commands: ReadonlyMap<number, Command>;
-  /** Engines that have not let go of an ended turn, by session. */
-  readonly runs: ReadonlyMap<string, TurnRun>;
-  /** Commands that came when it was no longer there. */
-  readonly early: readonly Early[];
-}
 
 /** Why the journal is read again although the process goes on. */
 export interface Cause {
   readonly child: string;
   readonly error: string;
 }
-
-export const noSurvivors: Survivors = { commands: new Map(), runs: new Map(), early: [] };
 
 /** Whoever sent a command of an earlier boot was authorized then. */
 const EVERY_SCOPE = ['observe', 'drive', 'approve', 'exec', 'operate'] as const;
@@ -59,26 +35,20 @@ export class Recovery {
   readonly #router: Router;
   readonly #survivors: Survivors;
   readonly #actor: Actor<typeof recoveryMachine>;
-  readonly #inFlight = new Map<number, InFlight>();
-  readonly #lanes = new Map<string, number>();
+  readonly #fold: JournalFold;
   readonly #requeued: Command[] = [];
   readonly #classified: RecoveredCommand[] = [];
-  /** Outcomes of survivors that turned out to be in the journal. */
-  readonly #told: [Command, CommandFinished][] = [];
   readonly #startedAt: number;
-  #boot = 1;
-  #entries = 0;
-  #folded = 0;
-  #outcomes = 0;
   #opened = false;
-  #unreadable = false;
   #classifying = false;
   #committed = false;
 
-  constructor(runtime: Runtime, router: Router, survivors: Survivors = noSurvivors) {
+  /** @param anew a defect showed: nothing that memory made is trusted, and the journal is folded from its first entry. */
+  constructor({ runtime, router, checkpointer }: Recoverable, survivors: Survivors = noSurvivors, anew = false) {
     this.#runtime = runtime;
     this.#router = router;
     this.#survivors = survivors;
+    this.#fold = new JournalFold({ runtime, router, checkpointer }, survivors, anew);
     this.#startedAt = runtime.clock.now();
     this.#actor = runtime.host.start(recoveryMachine, 'recovery', undefined);
   }
@@ -96,28 +66,20 @@ export class Recovery {
   /** Survivors that nobody has answered or taken over yet: who gives this up hands them on. */
   get left(): ReadonlyMap<number, Command> {
     if (!this.#classifying) return this.#survivors.commands;
-    const waiting = [...this.#told.map(([command]) => command), ...this.#requeued].filter(({ told }) => !told);
+    const waiting = [...this.#fold.told.map(([command]) => command), ...this.#requeued].filter(({ told }) => !told);
     return new Map(waiting.map((command) => [command.acceptedOffset, command]));
   }
 
   /** Folds what the journal holds beyond what was folded before. It may be called before `run`, on a journal that only reads. */
   async fold(): Promise<void> {
-    const { writer } = this.#runtime;
-    for (;;) {
-      const page = await this.#scan();
-      const last = page.at(-1);
-      if (last === undefined) break;
-      for (const { entry } of page) this.#foldEntry(entry);
-      this.#folded = last.entry.offset;
-      this.#entries += page.length;
-      if (this.#opened) this.#tell({ type: 'page.folded', entries: page.length });
-    }
-    writer.resume(this.#folded, this.#lanes);
+    await this.#fold.run((entries) => {
+      if (this.#opened) this.#tell({ type: 'page.folded', entries });
+    });
   }
 
   /** What failed is the journal: it has to be opened again. */
   get journalFailed(): boolean {
-    return this.#unreadable || !this.#runtime.writer.writable;
+    return this.#fold.unreadable || !this.#runtime.writer.writable;
   }
 
   /**
@@ -127,12 +89,12 @@ export class Recovery {
    */
   async run(serverVersion: string, cause?: Cause): Promise<RecoverySummary> {
     const { clock, journal, releases, writer } = this.#runtime;
-    const entries = cause === undefined ? (await journal.open()).offset : this.#folded;
+    const entries = cause === undefined ? (await journal.open()).offset : this.#fold.offset;
     if (!this.#opened) this.#tell({ type: 'journal.opened', entries });
     this.#opened = true;
     await this.fold();
     const content = cause === undefined ? {} : { cause };
-    writer.append(SERVER_LANE, { kind: 'server.started', boot: this.#boot, serverVersion, content });
+    writer.append(SERVER_LANE, { kind: 'server.started', boot: this.#fold.boot, serverVersion, content });
     try {
       // By itself, where it is not the first: whether the journal can be written again is found out before anything is evolved.
       if (cause !== undefined) await writer.settled();
@@ -148,37 +110,26 @@ export class Recovery {
     this.#classify();
     this.#tell({ type: 'work.classified', commands: this.#classified.length });
     const counts = { classified: this.#classified.length, requeued: this.#requeued.length };
-    writer.append(SERVER_LANE, { kind: 'server.recovered', boot: this.#boot, ...counts, content: {} });
+    writer.append(SERVER_LANE, { kind: 'server.recovered', boot: this.#fold.boot, ...counts, content: {} });
     await writer.settled();
     this.#committed = true;
     // Counted before work is taken back: a creation among it makes a session that was not recovered.
     const sessions = this.#router.directory.sessionCount;
     this.#tell({ type: 'classification.committed' });
     this.stop();
-    for (const [command, entry] of this.#told) this.#router.outcomes.restore(command, entry);
+    for (const [command, entry] of this.#fold.told) this.#router.outcomes.restore(command, entry);
     return {
-      boot: this.#boot,
+      boot: this.#fold.boot,
       journal: journal.location,
       durable: journal.durability === 'durable',
-      entriesScanned: this.#entries,
+      entriesScanned: this.#fold.entries,
       sessions,
-      recoveredOutcomes: this.#outcomes,
+      recoveredOutcomes: this.#fold.outcomes,
       classified: this.#classified,
       requeued: this.#requeued.length,
       startedAt: this.#startedAt,
       tookMs: clock.now() - this.#startedAt,
     };
-  }
-
-  async #scan(): Promise<StoredEntry[]> {
-    try {
-      const page = await this.#runtime.journal.scan({ after: this.#folded, limit: PAGE_ENTRIES });
-      this.#unreadable = false;
-      return page;
-    } catch (error) {
-      this.#unreadable = true;
-      throw error;
-    }
   }
 
   /** Ends it, also in the middle. */
@@ -192,69 +143,9 @@ export class Recovery {
     for (const intent of intents) if (intent.type === 'requeueWork') this.#router.requeue(this.#requeued);
   }
 
-  #foldEntry(entry: Entry): void {
-    this.#lanes.set(entry.lane, entry.laneSeq);
-    switch (entry.kind) {
-      case 'server.started':
-        this.#boot = entry.boot + 1;
-        return;
-      case 'command.accepted':
-        this.#inFlight.set(entry.offset, { accepted: entry, attempts: 0 });
-        break;
-      case 'command.started': {
-        const command = this.#inFlight.get(entry.acceptedOffset);
-        if (command !== undefined) command.attempts = entry.attempt;
-        break;
-      }
-      case 'command.settled':
-        this.#restore(entry, entry);
-        break;
-      case 'command.finished': {
-        const command = this.#inFlight.get(entry.acceptedOffset);
-        this.#inFlight.delete(entry.acceptedOffset);
-        if (command !== undefined) this.#restore(command.accepted, entry);
-        const survivor = this.#survivors.commands.get(entry.acceptedOffset);
-        if (survivor !== undefined) this.#told.push([survivor, entry]);
-        break;
-      }
-      default:
-        break;
-    }
-    if (entry.lane !== SERVER_LANE) this.#foldSession(entry);
-  }
-
-  #restore(identity: CommandAccepted | CommandSettled, end: CommandSettled | CommandFinished): void {
-    this.#outcomes += 1;
-    this.#runtime.deduplication.restore(namesIn(identity), {
-      commandType: end.commandType,
-      success: end.success,
-      offset: end.offset,
-      // As it was told: the session of a deletion has no version any more.
-      sessionVersion: closes(end) ? undefined : end.sessionVersion,
-      runsAgain: false,
-    });
-  }
-
-  #foldSession(entry: Entry): void {
-    const id = entry.lane.slice(sessionLane('').length);
-    const mailbox = this.#router.directory.find(id) ?? (opens(entry) ? this.#router.directory.mailbox(id) : undefined);
-    if (mailbox === undefined) return;
-    const folded = foldEntry(this.#runtime, mailbox, entry);
-    if (folded === 'closed') {
-      this.#router.directory.remove(id);
-      this.#lanes.delete(entry.lane);
-    }
-    if (folded !== 'opened') return;
-    for (const { accepted } of this.#inFlight.values()) {
-      if (accepted.sessionId === id && accepted.mailbox === 'work') {
-        mailbox.session?.enterLane(accepted.offset, accepted.commandId, accepted.deadlineAt);
-      }
-    }
-  }
-
   /** What was started comes first, so that those who depend on it see what became of it. */
   #classify(): void {
-    const inFlight = [...this.#inFlight.values()];
+    const inFlight = [...this.#fold.inFlight.values()];
     for (const command of inFlight) if (command.attempts > 0) this.#classifyOne(command);
     for (const command of inFlight) if (command.attempts === 0) this.#classifyOne(command);
     for (const mailbox of this.#router.directory.mailboxes.values()) {
@@ -360,9 +251,4 @@ function lost(accepted: CommandAccepted): ParsedCommand {
     },
   };
   return { contract, frame: { type: accepted.commandType }, text: accepted.content.command };
-}
-
-function namesIn(identity: CommandAccepted | CommandSettled): Names {
-  const { principal, commandId, explicitId, keyScope, idempotencyKey } = identity;
-  return namesOf(principal, explicitId ? commandId : undefined, keyScope, idempotencyKey);
 }

@@ -141,6 +141,8 @@ const schema = z.strictObject({
     acceptVolatile: flag(false),
     /** Entries of a session before it is kept as a snapshot: what a session that comes back has to fold at most, nearly. */
     snapshotEvery: count(256),
+    /** Entries before all that a boot needs is kept: what a boot after a crash has to read at most, nearly. */
+    checkpointEvery: count(50_000),
     /** Every read leaves an entry: who asked what, and when. Its answer waits for that. */
     auditReads: flag(false),
   }),

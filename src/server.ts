@@ -259,6 +259,7 @@ export function limitsOf(config: Config): Limits {
     auditReads: journal.auditReads,
     attemptsMax: supervision.attemptsMax,
     snapshotEvery: journal.snapshotEvery,
+    checkpointEvery: journal.checkpointEvery,
     passivationIdleMs: passivation.idleMs,
   };
 }

@@ -69,6 +69,15 @@ export class Session {
     return this.#evolution.place.offset;
   }
 
+  get laneSeq(): number {
+    return this.#evolution.laneSeq;
+  }
+
+  /** Nothing waits and nothing runs. */
+  get isIdle(): boolean {
+    return this.#evolution.isIdle;
+  }
+
   /** No activity since `before`; nothing waits or runs, nobody is owed anything, and all that it recorded is durable. */
   restsSince(before: number): boolean {
     const { durable } = this.#runtime.releases;

@@ -70,6 +70,7 @@ function metrics(server: ServerView): JsonObject {
       restarts: activity.restarts,
     },
     snapshots: { ...activity.snapshots },
+    checkpoints: { ...activity.checkpoints },
     journal: { ...journal },
     housekeeping: server.housekeeping.map(runText),
   };

@@ -119,6 +119,7 @@ export function serverView(differences: ServerDifferences = {}): ServerView {
       connectionsRefused: 0,
       restarts: 0,
       snapshots: { kept: 0, failed: 0, unfit: 0 },
+      checkpoints: { kept: 0, failed: 0, unfit: 0 },
       ...differences.activity,
     },
     journal: { offset: 14, entries: 2, batches: 1, durable: 1, writable: true },

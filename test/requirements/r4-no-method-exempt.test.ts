@@ -91,6 +91,30 @@ async function expectReadFails(
   expect(await health()).toMatchObject({ healthy: true, issues: [] });
 }
 
+/** What is only there to save reading fails nobody. */
+async function expectNoCheckpoint({ journal, ask, logged, world }: FaultScene, method: JournalMethod): Promise<void> {
+  journal.fail(method, FAULT);
+  await ask({ type: 'set_session_name', sessionId: 's', name: 'kept' });
+  await world.stop();
+  expect(logged()).toContainEqual(expect.objectContaining({ message: 'checkpoint not kept', error: FAULT.message }));
+  expect(world.store.checkpoints).toEqual([]);
+  expect((await createWorld({ store: world.store }).start()).sessions).toBe(1);
+}
+
+async function expectFullBoot({ ask, world }: FaultScene, method: JournalMethod): Promise<void> {
+  await ask({ type: 'set_session_name', sessionId: 's', name: 'kept' });
+  await world.stop();
+  const { store } = world;
+  const journal = createFaultyJournal(createMemoryJournal({ store }));
+  journal.fail(method, FAULT);
+  const next = createWorld({ journal, store });
+  const entries = store.rows.length;
+  expect(await next.start()).toMatchObject({ sessions: 1, entriesScanned: entries });
+  expect(next.observations).toContainEqual(
+    expect.objectContaining({ message: 'checkpoint passed over', reason: FAULT.message }),
+  );
+}
+
 const journalRows: Record<JournalMethod, Row> = {
   open: {
     does: 'keeps the server unhealthy and read-only until it succeeds',
@@ -205,36 +229,20 @@ const journalRows: Record<JournalMethod, Row> = {
     },
   },
   keepPart: {
-    does: 'is not called by this server yet',
-    exempt: 'nobody asks for it',
-    async check({ journal, ask }) {
-      journal.fail('keepPart', FAULT);
-      expect(await ask({ type: 'ping' })).toMatchObject({ success: true });
-    },
+    does: 'is a line in the log and a count at the stop: the next boot reads more',
+    check: (scene) => expectNoCheckpoint(scene, 'keepPart'),
   },
   sealCheckpoint: {
-    does: 'is not called by this server yet',
-    exempt: 'nobody asks for it',
-    async check({ journal, ask }) {
-      journal.fail('sealCheckpoint', FAULT);
-      expect(await ask({ type: 'ping' })).toMatchObject({ success: true });
-    },
+    does: 'is a line in the log and a count at the stop: the next boot reads more',
+    check: (scene) => expectNoCheckpoint(scene, 'sealCheckpoint'),
   },
   checkpoints: {
-    does: 'is not called by this server yet',
-    exempt: 'nobody asks for it',
-    async check({ journal, ask }) {
-      journal.fail('checkpoints', FAULT);
-      expect(await ask({ type: 'ping' })).toMatchObject({ success: true });
-    },
+    does: 'is a line in the log and a count: the boot folds everything',
+    check: (scene) => expectFullBoot(scene, 'checkpoints'),
   },
   checkpointPart: {
-    does: 'is not called by this server yet',
-    exempt: 'nobody asks for it',
-    async check({ journal, ask }) {
-      journal.fail('checkpointPart', FAULT);
-      expect(await ask({ type: 'ping' })).toMatchObject({ success: true });
-    },
+    does: 'is a line in the log and a count: the boot folds everything',
+    check: (scene) => expectFullBoot(scene, 'checkpointPart'),
   },
   close: {
     does: 'fails the stop of the server, after every client got its answers and was told to go',

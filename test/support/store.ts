@@ -4,9 +4,17 @@ import type { DerivedStore, Journal, StoredEntry } from '../../actors/ports.ts';
 import { createMemoryJournal, createMemoryStore } from '../../src/journal/memory.ts';
 import type { MemoryStore } from '../../src/journal/memory.ts';
 
-/** The first `length` entries of a store, as a store that nobody has open. */
-export function copyStore(store: MemoryStore, length = store.rows.length): MemoryStore {
+/**
+ * The first `length` entries of a store, as a store that nobody has open; `derived`: with the snapshots and checkpoints that were
+ * there when the last of them was new.
+ */
+export function copyStore(store: MemoryStore, length = store.rows.length, derived = false): MemoryStore {
   const copy = createMemoryStore();
+  if (derived) {
+    for (const [lane, snapshot] of store.snapshots) if (snapshot.offset <= length) copy.snapshots.set(lane, snapshot);
+    copy.checkpoints = store.checkpoints.filter(({ offset }) => offset <= length);
+    for (const [key, bytes] of store.parts) copy.parts.set(key, bytes);
+  }
   for (const row of store.rows.slice(0, length)) {
     copy.rows.push(row);
     copy.heads.set(row.record.lane, row);

@@ -53,6 +53,7 @@ export const limits: Limits = {
   auditReads: false,
   attemptsMax: 3,
   snapshotEvery: 256,
+  checkpointEvery: 50_000,
   passivationIdleMs: 300_000,
 };
 
@@ -189,17 +190,20 @@ export function createWorld(options: WorldOptions = {}) {
     return client;
   };
 
-  const start = async () => {
-    const started = system.start();
-    await settle();
-    return started;
+  /** As many rounds as it takes: how many a boot needs depends on what there is to read. */
+  const until = async <Value>(promise: Promise<Value>): Promise<Value> => {
+    let isOver = false;
+    const over = (): void => void (isOver = true);
+    promise.then(over, over);
+    for (let round = 0; round < 1_000 && !isOver; round += 1) await settle();
+    return promise;
   };
+
+  const start = () => until(system.start());
 
   /** Stops in order. */
   const stop = async (): Promise<void> => {
-    const stopped = system.drain();
-    await settle();
-    await stopped;
+    await until(system.drain());
   };
 
   const advance = async (ms: number): Promise<void> => {
