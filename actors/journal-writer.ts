@@ -143,7 +143,7 @@ export class JournalWriter {
     entry.laneSeq = laneSeq;
     entry.at = at;
     if (draft.kind === 'command.settled') this.outcomes += 1;
-    else this.#follow(entry as Entry);
+    else this.#follow(entry);
     if (this.#closed) return entry;
     this.#open.push(entry);
     this.#schedule();

@@ -14,73 +14,74 @@ const SEED = Number(process.env['KILL_9_SEED'] ?? Date.now() % 1_000_000);
 const ROUNDS = 4;
 const CLIENTS = 4;
 /** No deadline passes while the test runs, however slow the machine is: what a boot finds depends on the strikes alone. */
-const config = { timeouts: { shortMs: 600_000, dependencyMs: 600_000 } };
+const config = {
+  timeouts: { shortMs: 600_000, dependencyMs: 600_000 },
+  // Boots begin with checkpoints, and sessions are in and out of memory all the time.
+  journal: { checkpointEvery: 500, snapshotEvery: 16 },
+  passivation: { idleMs: 1_000 },
+};
 
 describe('a server that is killed with -9', () => {
-  it(
-    'keeps what it showed, gives every command one outcome, and does nothing twice',
-    { timeout: 180_000 },
-    async () => {
-      console.log(`kill -9 with seed ${SEED} (the same again: KILL_9_SEED=${SEED})`);
-      const random = new Random(SEED);
-      const load = new Load(random);
-      const dataDir = temporaryFolder();
-      const total = { interrupted: 0, requeued: 0, ranNow: 0, replayed: 0, keyed: 0 };
+  it('Forced kill during active commands recovers without protocol corruption', { timeout: 300_000 }, async () => {
+    console.log(`kill -9 with seed ${SEED} (the same again: KILL_9_SEED=${SEED})`);
+    const random = new Random(SEED);
+    const load = new Load(random);
+    const dataDir = temporaryFolder();
+    const total = { interrupted: 0, requeued: 0, ranNow: 0, replayed: 0, keyed: 0 };
 
-      let server = await startServer(dataDir, { config });
-      for (let round = 1; round <= ROUNDS; round += 1) {
-        const clients = await Promise.all(Array.from({ length: CLIENTS }, () => Client.connect(server)));
-        const victim = server;
-        await load.run(clients, random.between(200, 6_000), () => victim.child.kill('SIGKILL'));
-        expect(await victim.exited).toEqual({ code: null, signal: 'SIGKILL' });
-        expect(load.problems).toEqual([]);
-        let left = await soundJournal(dataDir);
-        expectDurable(load, left);
-        if (round === 2) await expectSameRecovery(dataDir);
-        if (round >= 3) {
-          await (round === 3 ? killDuringRecovery : killWhenListening)(dataDir);
-          left = await soundJournal(dataDir);
-        }
-        server = await startServer(dataDir, { config });
-        const client = await Client.connect(server);
-        const recovery = await expectRecovered(client, left);
-        total.interrupted += recovery.interrupted;
-        total.requeued += recovery.requeued;
-        const again = await sendAllAgain(client, load, left);
-        total.ranNow += again.ranNow;
-        total.replayed += again.replayed;
-        total.keyed += await expectConflicts(client, load, left, random);
-        expectVersions(load);
+    let server = await startServer(dataDir, { config });
+    for (let round = 1; round <= ROUNDS; round += 1) {
+      const clients = await Promise.all(Array.from({ length: CLIENTS }, () => Client.connect(server)));
+      const victim = server;
+      await load.run(clients, random.between(200, 6_000), () => victim.child.kill('SIGKILL'));
+      expect(await victim.exited).toEqual({ code: null, signal: 'SIGKILL' });
+      expect(load.problems).toEqual([]);
+      let left = await soundJournal(dataDir);
+      expectDurable(load, left);
+      if (round === 2) await expectSameRecovery(dataDir);
+      if (round >= 3) {
+        await (round === 3 ? killDuringRecovery : killWhenListening)(dataDir);
+        left = await soundJournal(dataDir);
       }
-      // Else nothing was proved: the strikes hit an idle server.
-      expect(total.interrupted + total.requeued).toBeGreaterThan(0);
-      expect(total.replayed).toBeGreaterThan(100);
-      expect(total.keyed).toBeGreaterThan(0);
-
-      const before = await everySession(await Client.connect(server));
-      await server.kill('SIGKILL');
-      const left = await soundJournal(dataDir);
-      expect(inFlightOf(left)).toEqual([]);
-      expect(before.map(({ state }) => state.data.sessionId as string)).toEqual(
-        left.sessions.map(({ sessionId }) => sessionId),
-      );
-      expect(new Set([...left.outcomes.keys()].map((id) => /^anon:\d+/.exec(id)?.[0])).size).toBeGreaterThan(2);
-
-      // The undisturbed boot: everything is there, without any command, and nothing is left to be decided.
       server = await startServer(dataDir, { config });
       const client = await Client.connect(server);
-      await expectRecovered(client, left);
-      const after = await everySession(client);
-      expect(after).toEqual(before);
-      for (const [index, { state, messages }] of after.entries()) {
-        const { name, version, messages: folded } = left.sessions[index]!;
-        expect([state.data.sessionName ?? null, state.data.sessionVersion]).toEqual([name, version]);
-        expect(messages.data.messages).toEqual(folded);
-      }
-      expect((await sendAllAgain(client, load, left)).ranNow).toBe(0);
-      expect(await server.kill('SIGTERM')).toEqual({ code: 0, signal: null });
-    },
-  );
+      const recovery = await expectRecovered(client, left);
+      total.interrupted += recovery.interrupted;
+      total.requeued += recovery.requeued;
+      const again = await sendAllAgain(client, load, left);
+      total.ranNow += again.ranNow;
+      total.replayed += again.replayed;
+      total.keyed += await expectConflicts(client, load, left, random);
+      expectVersions(load);
+    }
+    // Else nothing was proved: the strikes hit an idle server.
+    expect(total.interrupted + total.requeued).toBeGreaterThan(0);
+    expect(total.replayed).toBeGreaterThan(100);
+    expect(total.keyed).toBeGreaterThan(0);
+
+    const before = await everySession(await Client.connect(server));
+    await server.kill('SIGKILL');
+    const left = await soundJournal(dataDir);
+    expect(inFlightOf(left)).toEqual([]);
+    expect(before.map(({ state }) => state.data.sessionId as string)).toEqual(
+      left.sessions.map(({ sessionId }) => sessionId),
+    );
+    expect(new Set([...left.outcomes.keys()].map((id) => /^anon:\d+/.exec(id)?.[0])).size).toBeGreaterThan(2);
+
+    // The undisturbed boot: everything is there, without any command, and nothing is left to be decided.
+    server = await startServer(dataDir, { config });
+    const client = await Client.connect(server);
+    await expectRecovered(client, left);
+    const after = await everySession(client);
+    expect(after).toEqual(before);
+    for (const [index, { state, messages }] of after.entries()) {
+      const { name, version, messages: folded } = left.sessions[index]!;
+      expect([state.data.sessionName ?? null, state.data.sessionVersion]).toEqual([name, version]);
+      expect(messages.data.messages).toEqual(folded);
+    }
+    expect((await sendAllAgain(client, load, left)).ranNow).toBe(0);
+    expect(await server.kill('SIGTERM')).toEqual({ code: 0, signal: null });
+  });
 });
 
 const inFlightOf = ({ started, waitingControl, waitingWork }: Audit): string[] => [
@@ -144,7 +145,7 @@ async function expectRecovered(client: Client, left: Audit): Promise<{ interrupt
   expect(recovery!.data).toMatchObject({
     boot: left.boots + 1,
     durable: true,
-    entriesScanned: left.entryCount,
+    entriesScanned: expect.any(Number),
     recoveredOutcomes: left.outcomes.size,
     recoveredSessions: left.sessions.length,
     recoveredInFlightFailures: ended.length,

@@ -192,10 +192,10 @@ export function createWorld(options: WorldOptions = {}) {
 
   /** As many rounds as it takes: how many a boot needs depends on what there is to read. */
   const until = async <Value>(promise: Promise<Value>): Promise<Value> => {
-    let isOver = false;
-    const over = (): void => void (isOver = true);
+    const state = { isOver: false };
+    const over = (): void => void (state.isOver = true);
     promise.then(over, over);
-    for (let round = 0; round < 1_000 && !isOver; round += 1) await settle();
+    for (let round = 0; round < 1_000 && !state.isOver; round += 1) await settle();
     return promise;
   };
 
