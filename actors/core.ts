@@ -47,7 +47,7 @@ export class Core {
       releases,
       wheel,
       leases: new Leases(clock, wheel, (sessionId, now) => {
-        const mailbox = this.router.directory.wake(sessionId);
+        const mailbox = this.router.directory.wake(sessionId, now);
         mailbox?.guard(() => tendLease(this.runtime, mailbox, now));
       }),
       expired: new ExpiredSessions(),

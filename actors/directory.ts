@@ -13,12 +13,12 @@ import type { Outcomes } from './outcomes.ts';
 import type { Replaceable, Runtime } from './runtime.ts';
 import { readRecord, recordOf, summaryOf } from './session-record.ts';
 import type { SessionSummary } from './session-record.ts';
-import { isOverdue } from './session/expiry.ts';
+import { expireAtRest, isOverdue } from './session/expiry.ts';
 import type { Frozen } from './session/frozen.ts';
 import type { MailboxOwner } from './session/mailbox-owner.ts';
 import { Mailbox } from './session/mailbox.ts';
 import { activateSession, rebuildSession } from './session/rebuild.ts';
-import type { SessionView } from './session/session-state.ts';
+import type { Session } from './session/session.ts';
 import type { TurnRun } from './session/turn-run.ts';
 
 /** Sessions that are read side by side because something is due of them. */
@@ -114,7 +114,7 @@ export class Directory implements MailboxOwner<Mailbox> {
     for (const [id, record] of this.#sessions) {
       const session = this.#mailboxes.get(id)?.session;
       part.ids.push(id);
-      part.records.push(record ?? (session?.state === undefined ? '' : recordOf(session.state)));
+      part.records.push(record ?? (session?.state === undefined ? '' : this.#record(session)));
       // One that is set aside is found so again.
       if (record === null && session?.isIdle !== true) part.busy.push(id);
       if (part.ids.length < PART_SESSIONS) continue;
@@ -122,6 +122,14 @@ export class Directory implements MailboxOwner<Mailbox> {
       part = { ...part, ids: [], records: [], busy: [] };
     }
     if (part.ids.length > 0) yield part;
+  }
+
+  /** Recovery: it was made again, behind all others, and is read from its lane. */
+  renew(sessionId: string): void {
+    const record = this.#sessions.get(sessionId);
+    if (record === undefined) return;
+    this.#sessions.delete(sessionId);
+    this.#sessions.set(sessionId, record);
   }
 
   /** Sessions that are there, and not in memory. */
@@ -168,10 +176,20 @@ export class Directory implements MailboxOwner<Mailbox> {
     }
   }
 
-  /** Something is due: the mailbox of a session in memory. Others are brought there, a few at once, and looked at then. */
-  wake(sessionId: string): Mailbox | undefined {
+  /**
+   * Something is due: the mailbox of a session in memory. Others end where they are, if that is it; else they are brought into
+   * memory, a few at once, and looked at then.
+   */
+  wake(sessionId: string, now: number): Mailbox | undefined {
     const found = this.#mailboxes.get(sessionId);
     if (found !== undefined || !this.isPassive(sessionId)) return found;
+    const record = readRecord(sessionId, this.#sessions.get(sessionId)!);
+    if (now >= record.deadlineAt && !record.inherited) {
+      expireAtRest(this.#runtime, record, now);
+      this.left(sessionId);
+      this.#forgetLane(sessionId);
+      return undefined;
+    }
     if (this.#underWay < WOKEN_AT_ONCE) this.mailbox(sessionId);
     else this.#woken.push(sessionId);
     return undefined;
@@ -334,18 +352,17 @@ export class Directory implements MailboxOwner<Mailbox> {
   }
 
   /** As it would be folded from the journal: a checkpoint keeps it. Messages are counted and not looked at. */
-  #record(state: SessionView): string {
+  #record({ laneSeq, state }: Session): string {
     const { redaction } = this.#runtime;
-    return recordOf(
-      redaction === undefined ? state : { ...redaction.state({ ...state, messages: [] }), messages: state.messages },
-    );
+    if (redaction === undefined) return recordOf(state!, laneSeq);
+    return recordOf({ ...redaction.state({ ...state!, messages: [] }), messages: state!.messages }, laneSeq);
   }
 
   #passivate(mailbox: Mailbox): void {
     const { id, session } = mailbox;
     mailbox.passivate();
     this.#take(id);
-    this.#sessions.set(id, this.#record(session!.state!));
+    this.#sessions.set(id, this.#record(session!));
     this.#passive += 1;
     this.#forgetLane(id);
   }

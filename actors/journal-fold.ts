@@ -229,6 +229,7 @@ export class JournalFold {
     if (found?.session === undefined && found?.quarantine === undefined && directory.has(id)) {
       // It is folded from its own lane when everything is read.
       this.#touched.set(id, entry.offset);
+      if (opens(entry)) directory.renew(id);
       return;
     }
     const mailbox = found ?? (opens(entry) ? directory.mailbox(id) : undefined);

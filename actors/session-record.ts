@@ -31,6 +31,12 @@ export interface SessionSummary {
   readonly inherited: boolean;
 }
 
+/** What is known of a session that is not in memory. */
+export interface SessionRecord extends SessionSummary {
+  /** Where its journal lane ends. */
+  readonly laneSeq: number;
+}
+
 /** In this order in the text; new ones at the end. */
 const FIELDS = [
   'epoch',
@@ -49,7 +55,8 @@ const FIELDS = [
   'deadlineAt',
   'dueAt',
   'inherited',
-] as const satisfies readonly Exclude<keyof SessionSummary, 'id'>[];
+  'laneSeq',
+] as const satisfies readonly Exclude<keyof SessionRecord, 'id'>[];
 
 export function summaryOf(state: SessionView): SessionSummary {
   const { id, epoch, incarnation, owner, engine, createdAt, lastActivityAt, name, model, thinkingLevel, version, seq } =
@@ -63,12 +70,12 @@ export function summaryOf(state: SessionView): SessionSummary {
   };
 }
 
-export function recordOf(state: SessionView): string {
-  const summary = summaryOf(state);
+export function recordOf(state: SessionView, laneSeq: number): string {
+  const summary: SessionRecord = { ...summaryOf(state), laneSeq };
   return JSON.stringify(FIELDS.map((field) => summary[field]));
 }
 
-export function readRecord(id: string, record: string): SessionSummary {
+export function readRecord(id: string, record: string): SessionRecord {
   const values = JSON.parse(record) as unknown[];
-  return { id, ...Object.fromEntries(FIELDS.map((field, index) => [field, values[index]])) } as SessionSummary;
+  return { id, ...Object.fromEntries(FIELDS.map((field, index) => [field, values[index]])) } as SessionRecord;
 }

@@ -64,7 +64,8 @@ function evolveBy(state: SessionState | undefined, entry: Entry): SessionState |
 
 /** The text of what folds: what was folded by another one is not taken over. A test counts its functions. */
 export function evolveSource(): string {
-  return [evolve, settle, applyFact, openSession, beginTurn, applyEvent, applyChange].map(String).join('\n');
+  const own = [evolve, evolveBy, settle, applyFact, openSession, extendLease, beginTurn, applyEvent, applyChange];
+  return [...own, isActivity, openLease].map(String).join('\n');
 }
 
 function settle(before: SessionState | undefined, entry: CommandSettled | CommandFinished): SessionState | undefined {

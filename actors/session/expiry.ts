@@ -8,6 +8,9 @@ import type { Command } from '../command.ts';
 import { failure } from '../message.ts';
 import type { Failure } from '../message.ts';
 import type { Runtime } from '../runtime.ts';
+import type { SessionRecord } from '../session-record.ts';
+import { sessionLane } from '../entry.ts';
+import { forget } from './opening.ts';
 import { dueAt, expiringEvent } from './lease.ts';
 import type { Session } from './session.ts';
 
@@ -53,17 +56,32 @@ export function noticeRest(runtime: Runtime, mailbox: Mailbox): void {
 }
 
 function expire(runtime: Runtime, mailbox: Mailbox, session: Session, now: number): void {
-  const { frames, releases, subscriptions, telemetry } = runtime;
   const { id } = mailbox;
-  const { deadlineAt, extensions } = session.state!.lease;
+  const { deadlineAt } = session.state!.lease;
   session.record({ kind: 'session.expired', sessionId: id, deadlineAt, content: {} }, now);
   mailbox.closing();
-  releases.hold(session.lastBatch, () => {
-    telemetry.observe({ level: 'info', message: 'session expired', sessionId: id, deadlineAt, extensions });
-    subscriptions.announceSession(frames.notice('session_deleted', { sessionId: id, reason: 'expired' }));
-    subscriptions.drop(id);
-  });
+  runtime.releases.hold(session.lastBatch, () => tellExpired(runtime, id, deadlineAt));
   mailbox.closed();
+}
+
+/** A session that is not in memory has nothing that keeps it alive: its end is recorded where its lane ends. */
+export function expireAtRest(runtime: Runtime, record: SessionRecord, now: number): void {
+  const { expired, releases, writer } = runtime;
+  const { deadlineAt, engine, id, laneSeq } = record;
+  const lane = sessionLane(id);
+  writer.adopt(lane, laneSeq);
+  writer.append(lane, { kind: 'session.expired', sessionId: id, deadlineAt, content: {} }, now);
+  expired.add(id);
+  releases.hold(writer.newestBatch, () => {
+    tellExpired(runtime, id, deadlineAt);
+    forget(runtime, engine, id);
+  });
+}
+
+function tellExpired({ frames, subscriptions, telemetry }: Runtime, sessionId: string, deadlineAt: number): void {
+  telemetry.observe({ level: 'info', message: 'session expired', sessionId, deadlineAt });
+  subscriptions.announceSession(frames.notice('session_deleted', { sessionId, reason: 'expired' }));
+  subscriptions.drop(sessionId);
 }
 
 /** Why a command comes too late for its session, if so; it is at the head of its lane. */

@@ -193,6 +193,23 @@ describe('Restart preserves completed outcomes', () => {
   });
 });
 
+it('a session that expired is told so behind a checkpoint as well', async () => {
+  const { world, send } = await createScene();
+  await send({ type: 'create_session', sessionId: 'short', ttl: 60_000 });
+  await world.advance(60_001);
+  await world.stop();
+  const next = createWorld({
+    store: copyStore(world.store, undefined, true),
+    engines: [new ManualEngine()],
+    clock: world.clock,
+  });
+  expect(await next.start()).toMatchObject({ entriesScanned: 0, sessions: 1 });
+  const client = next.connect();
+  client.send({ type: 'get_state', id: 'r', sessionId: 'short' });
+  await next.settle();
+  expect(client.response('r')).toMatchObject({ errorCode: 'SESSION_EXPIRED' });
+});
+
 describe('a checkpoint', () => {
   it('is kept every so many entries while the server runs, and never shows what is not durable', async () => {
     const { world, send } = await createScene({ limits: { checkpointEvery: 20 } });

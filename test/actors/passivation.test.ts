@@ -36,7 +36,9 @@ describe('a session that is idle', () => {
       actors: before.actors - 1,
       lanes: before.lanes - 1,
     });
-    expect(world.clock.pendingTimers).toBe(0);
+    // Its end is awaited all the same.
+    expect(world.system.live.leases).toBe(1);
+    expect(world.clock.pendingTimers).toBe(1);
   });
 
   it('stays while it is read, though reading is no activity', async () => {
@@ -238,5 +240,45 @@ describe('a session that is not in memory', () => {
     await world.advance(10_000);
     await send({ type: 'set_session_name', id: 'n3', sessionId: 's', name: 'written' });
     expect(response('n3')).toMatchObject({ success: true, sessionVersion: 2 });
+  });
+
+  it('is warned before its end, and ends on time without coming back for that', async () => {
+    const { world, client, send, response } = await createScene();
+    const until = async (at: number) => world.advance(at - world.clock.now());
+    await send({ type: 'create_session', id: 'c', sessionId: 'short', ttl: 2 * 3_600_000 });
+    const madeAt = world.clock.now();
+    await until(madeAt + 3_600_000 - 1);
+    expect(world.system.live).toMatchObject({ sessions: 0, passive: 2, leases: 2 });
+    await send({ type: 'attach_session', sessionId: 'short' });
+    client.frames.length = 0;
+    await until(madeAt + 3_600_000);
+    expect(client.events()).toEqual(['session_expiring']);
+    await until(madeAt + 2 * 3_600_000 - 1);
+    expect(world.system.live).toMatchObject({ sessions: 0, passive: 2 });
+    await until(madeAt + 2 * 3_600_000);
+    expect(world.system.live).toMatchObject({ sessions: 0, passive: 1, leases: 1 });
+    expect(client.of('session_deleted')).toMatchObject([{ data: { sessionId: 'short', reason: 'expired' } }]);
+    await send(
+      { type: 'get_state', id: 'r', sessionId: 'short' },
+      { type: 'create_session', id: 'c2', sessionId: 'short' },
+    );
+    expect(response('r')).toMatchObject({ errorCode: 'SESSION_EXPIRED' });
+    expect(response('c2')).toMatchObject({ success: true });
+    expect(await world.journal.verify(world.store.rows.length)).toMatchObject({ ok: true });
+  });
+
+  it('is stored as redaction leaves it: its snapshot and the checkpoint that lists it', async () => {
+    const secret = 'sk-abcdef123456';
+    const { world, send } = await createScene({ redaction: { patterns: ['sk-[a-z0-9]{6,}'], keys: [] } });
+    await send({ type: 'set_session_name', sessionId: 's', name: `named ${secret}` });
+    await send({ type: 'steer', sessionId: 's', message: secret });
+    await world.advance(IDLE_MS * 1.5);
+    expect(world.store.snapshots.size).toBe(1);
+    await world.stop();
+    expect(world.store.checkpoints).toHaveLength(1);
+    const stored = [...world.store.parts.values()].map((bytes) => new TextDecoder().decode(bytes));
+    const text = JSON.stringify([[...world.store.snapshots.values()], stored]);
+    expect(text).toContain('[redacted]');
+    expect(text).not.toContain(secret);
   });
 });

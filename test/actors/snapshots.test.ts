@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Entry } from '../../actors/entry.ts';
+import { ExpiredSessions } from '../../actors/expired-sessions.ts';
 import { Host } from '../../actors/host.ts';
 import type { Runtime } from '../../actors/runtime.ts';
 import { chartHash } from '../../actors/chart-hash.ts';
@@ -20,7 +21,7 @@ import type { Scene } from '../support/scene.ts';
 import { entriesOf } from '../support/store.ts';
 import { limits } from '../support/world.ts';
 
-const runtime = { host: new Host(createSimulatedClock()), limits } as Runtime;
+const runtime = { host: new Host(createSimulatedClock()), limits, expired: new ExpiredSessions() } as Runtime;
 
 function opened(id: string, entry: Entry): Session | undefined {
   if (entry.kind !== 'command.settled' && entry.kind !== 'command.finished') return undefined;
