@@ -251,18 +251,16 @@ describe('the file', () => {
     expect(problems({ file: path })).toEqual([problem.replace('FILE', path)]);
   });
 
-  it.each([
-    'breaker.failureThreshold',
-    'alerts.intervalMs',
-    'journal.retention.maxAgeMs',
-    'timeouts.uiRequestMs',
-  ])('with %s of a later version is refused, because it would do nothing', (key) => {
-    const content = key.split('.').reduceRight<unknown>((value, part) => ({ [part]: value }), 1);
-    const [problem, ...more] = problems({ file: file(content) });
-    expect(more).toEqual([]);
-    expect(problem).toMatch(/ in .*: .* (is|are) not part of this version yet; remove the key$/);
-    expect(key.startsWith(problem!.split(' in ')[0]!)).toBe(true);
-  });
+  it.each(['breaker.failureThreshold', 'alerts.intervalMs', 'journal.retention.maxAgeMs', 'timeouts.uiRequestMs'])(
+    'with %s of a later version is refused, because it would do nothing',
+    (key) => {
+      const content = key.split('.').reduceRight<unknown>((value, part) => ({ [part]: value }), 1);
+      const [problem, ...more] = problems({ file: file(content) });
+      expect(more).toEqual([]);
+      expect(problem).toMatch(/ in .*: .* (is|are) not part of this version yet; remove the key$/);
+      expect(key.startsWith(problem!.split(' in ')[0]!)).toBe(true);
+    },
+  );
 
   it('that is missing or no JSON is named, in one line', () => {
     expect(problems({ file: '/nowhere/troupe.json' })).toEqual([

@@ -22,6 +22,8 @@ export interface ServerProcess {
   /** From the start of the process until it listens. */
   readonly bootMs: number;
   stop(): Promise<void>;
+  /** As a crash ends it. */
+  kill(): Promise<void>;
 }
 
 /** The command as users run it: the build, with its journal and its options. */
@@ -65,6 +67,11 @@ function serverProcess(child: ChildProcess, port: number, startedAt: number): Se
     port,
     pid: child.pid ?? 0,
     bootMs: performance.now() - startedAt,
+    async kill() {
+      const exited = once(child, 'exit');
+      child.kill('SIGKILL');
+      await exited;
+    },
     async stop() {
       if (child.exitCode !== null || child.signalCode !== null) return;
       const exited = once(child, 'exit');

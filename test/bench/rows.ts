@@ -14,6 +14,7 @@ import {
   type Missing,
   type StormFigures,
 } from './single.ts';
+import type { ManyResult } from './many.ts';
 import { median, medianLatency, type Latency } from './statistics.ts';
 import type { TurnsResult } from './turns.ts';
 
@@ -37,6 +38,7 @@ export interface Single {
   readonly loopDelay: LoopDelayResult | Missing;
   readonly heap: HeapResult;
   readonly boot: BootResult;
+  readonly many: ManyResult;
   readonly storm: StormFigures;
   readonly catchUp: CatchUpFigures;
 }
@@ -59,7 +61,7 @@ const CATCH_UP_BYTES_MAX = 2 ** 20;
 /** What the storm left on purpose counts as well: sessions, and outcomes that are remembered. */
 const RESIDENT_RATIO_MAX = 1.25;
 
-export function rowsOf(rounds: readonly Round[], { loopDelay, heap, boot, storm, catchUp }: Single): Row[] {
+export function rowsOf(rounds: readonly Round[], { loopDelay, heap, boot, many, storm, catchUp }: Single): Row[] {
   const sync = medianLatency(rounds.map((round) => round.sync));
   const pingName = medianLatency(rounds.map(({ pingName }) => pingName.latency));
   const toSync = (of: 'p50' | 'p99'): number =>
@@ -126,6 +128,25 @@ export function rowsOf(rounds: readonly Round[], { loopDelay, heap, boot, storm,
       figure: `${(catchUp.heapBytesPerClient / 1024).toFixed(0)} KB (p99 ${catchUp.together.latency.p99.toFixed(0)} ms)`,
       goal: `<= ${CATCH_UP_BYTES_MAX / 1024} KB`,
       met: catchUp.heapBytesPerClient <= CATCH_UP_BYTES_MAX,
+    },
+    {
+      name: `A session that is not in memory (of ${many.many.toLocaleString('en')})`,
+      figure: `${(many.bytesPerPassive / 1024).toFixed(2)} KB`,
+      goal: '<= 0.5 KB',
+      met: many.bytesPerPassive <= 512,
+    },
+    {
+      name: `Making and ending a session beside ${many.many.toLocaleString('en')} others, to that beside ${many.few.toLocaleString('en')}`,
+      figure: `${many.usBesideMany.toFixed(0)} us (${many.usBesideFew.toFixed(0)} us)`,
+      ratio: (many.usBesideMany / many.usBesideFew).toFixed(2),
+      goal: '<= 2',
+      met: many.usBesideMany <= 2 * many.usBesideFew,
+    },
+    {
+      name: `Boot with ${many.many.toLocaleString('en')} stored sessions, after a stop`,
+      figure: `${many.bootMs.toFixed(0)} ms (after kill -9: ${many.bootAfterKillMs.toFixed(0)} ms)`,
+      goal: '<= 3,000 ms',
+      met: Math.max(many.bootMs, many.bootAfterKillMs) <= 3_000,
     },
     latency('A new client among hostile ones: from connecting to its first answer', storm.newcomer, NEWCOMER_MS_MAX),
     {

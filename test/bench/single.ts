@@ -78,7 +78,7 @@ const QUIET_MS = 500;
 /** Until those who did not answer a close frame are gone. */
 const STORM_OVER_MS = 4_000;
 
-async function sendAll(
+export async function sendAll(
   bench: Bench,
   server: ServerProcess,
   commands: Commands,

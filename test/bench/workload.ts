@@ -28,6 +28,8 @@ function commandsTo(sessions: readonly string[], type: string, fields?: object):
 
 export const createSession = (sessions: readonly string[]): Commands => commandsTo(sessions, 'create_session');
 
+export const deleteSession = (sessions: readonly string[]): Commands => commandsTo(sessions, 'delete_session');
+
 export const getState = (sessions: readonly string[]): Commands => commandsTo(sessions, 'get_state');
 
 export const prompt = (sessions: readonly string[]): Commands =>
