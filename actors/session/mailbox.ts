@@ -314,8 +314,8 @@ export class Mailbox implements ExecutionOwner {
   }
 
   #dispatch(command: Command): void {
-    // Work that comes too late for its session is told so at once, and keeps nothing alive.
-    if (command.contract.lane !== 'work' || this.overdue) {
+    // Work that comes too late for its session is told so at once, and keeps nothing alive. To make one is no work of it.
+    if (command.contract.lane !== 'work' || (this.overdue && command.contract.target === 'session')) {
       if (command.unresolved === 0) this.#execution.decide(command);
       else this.#standAside(command);
     } else if (this.#laneIsHeld() || command.unresolved > 0 || command.announces) {

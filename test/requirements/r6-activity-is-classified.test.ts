@@ -158,6 +158,23 @@ describe('F3: a command', () => {
     expect(await life.ask('get_state')).toMatchObject({ errorCode: 'SESSION_EXPIRED' });
     expect(await entriesIn(life.world, 'session.expired')).toHaveLength(1);
   });
+
+  it('that makes a session of the same name after the deadline is answered in its turn', async () => {
+    const life = await createLife({ limits: { longMs: 10 * HOUR_MS } });
+    await life.at(policy.baseMs - policy.thresholdMs - MINUTE_MS);
+    await life.prompt('p');
+    await life.send({ type: 'create_session', id: 'first', sessionId: 's' });
+    await life.at(policy.baseMs);
+    await life.send({ type: 'create_session', id: 'second', sessionId: 's' });
+    expect(life.response('second')).toBeUndefined();
+    life.engine.turn.finish();
+    await life.world.settle();
+    await life.world.advance(1);
+    const answered = life.client.responses().map(({ id }) => id);
+    expect(answered.slice(-3)).toEqual(['p', 'first', 'second']);
+    expect(life.response('second')).toMatchObject({ errorCode: 'SESSION_EXISTS' });
+    expect(await life.ask('get_state')).toMatchObject({ errorCode: 'SESSION_EXPIRED' });
+  });
 });
 
 describe('C6: fake activity', () => {
