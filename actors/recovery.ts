@@ -37,6 +37,7 @@ export class Recovery {
   readonly #actor: Actor<typeof recoveryMachine>;
   readonly #fold: JournalFold;
   readonly #requeued: Command[] = [];
+  readonly #ended: Command[] = [];
   readonly #classified: RecoveredCommand[] = [];
   readonly #startedAt: number;
   #opened = false;
@@ -66,8 +67,13 @@ export class Recovery {
   /** Survivors that nobody has answered or taken over yet: who gives this up hands them on. */
   get left(): ReadonlyMap<number, Command> {
     if (!this.#classifying) return this.#survivors.commands;
-    const waiting = [...this.#fold.told.map(([command]) => command), ...this.#requeued].filter(({ told }) => !told);
-    return new Map(waiting.map((command) => [command.acceptedOffset, command]));
+    const left = new Map(this.#survivors.commands);
+    // In the place of each that was classified there is another command, which may have been answered.
+    for (const command of [...this.#fold.told.map(([told]) => told), ...this.#ended, ...this.#requeued]) {
+      if (command.told) left.delete(command.acceptedOffset);
+      else left.set(command.acceptedOffset, command);
+    }
+    return left;
   }
 
   /** Folds what the journal holds beyond what was folded before. It may be called before `run`, on a journal that only reads. */
@@ -228,6 +234,7 @@ export class Recovery {
     const events = runs && session?.state !== undefined ? closingEvents(session.state, outcome.error) : [];
     const held = runs && this.#survivors.runs.has(command.sessionId ?? '') ? { interrupted: true as const } : {};
     this.#router.outcomes.settle(command, { outcome, events, recovered: reason, ...held }, session);
+    this.#ended.push(command);
     const lastPhase = command.attempt > 0 ? 'started' : 'accepted';
     const ids = sessionId === undefined ? { commandId, commandType } : { commandId, commandType, sessionId };
     this.#classified.push({ ...ids, lastPhase, errorCode: outcome.errorCode, reason });

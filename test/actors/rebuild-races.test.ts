@@ -123,6 +123,33 @@ describe('a command', () => {
     expect(connectionOf(scene.client).pending).toBe(0);
   });
 
+  it.each(['first', 'second'])('is answered when the rebuild fails at its classification, the %s one', async (which) => {
+    const scene = await createScene();
+    await scene.send({ type: 'create_session', id: 'c2', sessionId: 't' });
+    await scene.prompt('p', 's');
+    await scene.prompt('q', 't');
+    await scene.prompt('waits', 's');
+    await crashCore(scene);
+    const record = Session.prototype.record;
+    const spy = vi.spyOn(Session.prototype, 'record');
+    if (which === 'second') {
+      spy.mockImplementationOnce(function (this: Session, draft, at) {
+        return record.call(this, draft, at);
+      });
+    }
+    spy.mockImplementationOnce(defect);
+    await scene.world.advance(1000);
+    await scene.world.advance(1000);
+    expect(answers(scene, 'p', 'q')).toEqual([1, 1]);
+    // The engines of both turns let go, and what waited behind the first one runs.
+    for (const turn of [...scene.engine.turns]) turn.finish();
+    await scene.world.settle();
+    scene.engine.turn.finish();
+    await scene.world.settle();
+    expect(answers(scene, 'waits')).toEqual([1]);
+    expect(connectionOf(scene.client).pending).toBe(0);
+  });
+
   it('whose outcome was being looked up when the journal failed is answered', async () => {
     const scene = await createScene({ limits: { idempotencyCacheBytesMax: 1 } });
     const frame = { type: 'set_session_name', id: 'n', sessionId: 's', name: 'x' };
