@@ -244,6 +244,10 @@ export interface LiveCounts {
   /** Sessions whose next warning or end is awaited; one timer more serves them all. */
   readonly leases: number;
   readonly connections: number;
+  /** Attachments of connections to sessions. */
+  readonly viewers: number;
+  /** Those of them that are being shown what they missed. */
+  readonly catchUps: number;
   /** Frames, engine calls and timers that wait for a commit. */
   readonly held: number;
   /** Ids and keys by which a command is known. */

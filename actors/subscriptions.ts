@@ -75,6 +75,17 @@ export class Subscriptions {
     return this.#sessions.size;
   }
 
+  /** Attachments, and those of them that are still shown what they missed. Counted when somebody asks. */
+  count(): { viewers: number; catchUps: number } {
+    let viewers = 0;
+    let catchUps = 0;
+    for (const { connections } of this.#sessions.values()) {
+      viewers += connections.size;
+      for (const { catchUp } of connections.values()) if (catchUp !== undefined) catchUps += 1;
+    }
+    return { viewers, catchUps };
+  }
+
   /** Someone is attached to the session. */
   isWatched(sessionId: string): boolean {
     return this.#sessions.has(sessionId);

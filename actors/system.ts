@@ -157,6 +157,7 @@ class RunningSystem implements System, CoreOwner {
       timers: wheel.size - leases.timers,
       leases: leases.size,
       connections: this.#connections.size,
+      ...this.#shared.subscriptions.count(),
       held: releases.heldCount,
       known: deduplication.size,
       lanes: writer.laneCount,

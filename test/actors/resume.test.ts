@@ -388,6 +388,7 @@ describe('while it catches up, a viewer', () => {
   it('leaves nothing behind, however it ends', async () => {
     const scene = await eventful(300);
     const before = { ...scene.world.system.live, known: 0 };
+    expect(before).toMatchObject({ viewers: 1, catchUps: 0 });
     for (let round = 0; round < 30; round += 1) {
       const late = scene.world.connect();
       late.send({ ...attach(round % 3 === 0 ? 'start' : { epoch: scene.epoch, seq: round }), id: `a${round}` });
@@ -405,7 +406,9 @@ describe('while it catches up, a viewer', () => {
     const all: Client[] = [];
     for (let index = 0; index < 20; index += 1) all.push(await come(scene, { epoch: scene.epoch, seq: 280 }));
     expect(pages.asked).toBe(2);
+    expect(scene.world.system.live).toMatchObject({ viewers: 21, catchUps: 20 });
     for (let rounds = 0; rounds < 200; rounds += 1) await pages.release();
+    expect(scene.world.system.live).toMatchObject({ viewers: 21, catchUps: 0 });
     for (const client of all) expect(shown(client)).toEqual(['attached', ...numbers(281, 300), 'synced 300']);
   });
 });

@@ -104,6 +104,8 @@ export function serverView(differences: ServerDifferences = {}): ServerView {
       timers: 0,
       leases: sessions.length,
       connections: 1,
+      viewers: 0,
+      catchUps: 0,
       held: 0,
       known: 0,
       lanes: 1,
