@@ -65,12 +65,13 @@ export class Rebuild {
 
   /** The start of the process. */
   boot(): Promise<RecoverySummary> {
-    return this.#recovery.run(this.#serverVersion);
+    return this.#recovery.run(this.#serverVersion, () => this.check());
   }
 
   /** @throws when the core that was folded was given up meanwhile: it must not go live. */
-  check(): void {
-    if (this.#spent) throw new Error(`another defect showed while it was rebuilt: ${this.#cause?.error ?? 'unknown'}`);
+  check(core = this.#core): void {
+    if (this.#spent || core.isFrozen)
+      throw new Error(`another defect showed while it was rebuilt: ${this.#cause?.error ?? 'unknown'}`);
   }
 
   /** From now on commands are admitted. */
@@ -137,7 +138,8 @@ export class Rebuild {
     try {
       if (this.#journalFailed) await this.#shared.journal.open();
       this.#journalFailed = false;
-      const recovery = await this.#recovery.run(this.#serverVersion, cause);
+      const { core } = this;
+      const recovery = await this.#recovery.run(this.#serverVersion, () => this.check(core), cause);
       this.check();
       return recovery;
     } catch (error) {

@@ -91,9 +91,10 @@ export class Recovery {
   /**
    * Folds the journal, classifies and goes live. At the start of the process it opens the journal first; else `cause` is what
    * failed, and the journal is open.
-   * @throws JournalRefused, or what the journal failed with. As long as it is `reusable` it may be run again.
+   * `check` throws when a defect showed during a wait: work that was taken back then would be done twice.
+   * @throws JournalRefused, what the journal failed with, or what `check` throws. As long as it is `reusable` it may be run again.
    */
-  async run(serverVersion: string, cause?: Cause): Promise<RecoverySummary> {
+  async run(serverVersion: string, check: () => void, cause?: Cause): Promise<RecoverySummary> {
     const { clock, journal, releases, writer } = this.#runtime;
     const entries = cause === undefined ? (await journal.open()).offset : this.#fold.offset;
     if (!this.#opened) this.#tell({ type: 'journal.opened', entries });
@@ -109,6 +110,7 @@ export class Recovery {
       releases.complete(writer.newestBatch);
       throw error;
     }
+    check();
     this.#classifying = true;
     this.#tell({ type: 'journal.folded' });
     this.#runtime.subscriptions.reconcileAll((id) => this.#router.directory.summary(id));
@@ -118,6 +120,7 @@ export class Recovery {
     const counts = { classified: this.#classified.length, requeued: this.#requeued.length };
     writer.append(SERVER_LANE, { kind: 'server.recovered', boot: this.#fold.boot, ...counts, content: {} });
     await writer.settled();
+    check();
     this.#committed = true;
     // Counted before work is taken back: a creation among it makes a session that was not recovered.
     const sessions = this.#router.directory.sessionCount;

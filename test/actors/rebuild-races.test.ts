@@ -123,32 +123,35 @@ describe('a command', () => {
     expect(connectionOf(scene.client).pending).toBe(0);
   });
 
-  it.each(['first', 'second'])('is answered when the rebuild fails at its classification, the %s one', async (which) => {
-    const scene = await createScene();
-    await scene.send({ type: 'create_session', id: 'c2', sessionId: 't' });
-    await scene.prompt('p', 's');
-    await scene.prompt('q', 't');
-    await scene.prompt('waits', 's');
-    await crashCore(scene);
-    const record = Session.prototype.record;
-    const spy = vi.spyOn(Session.prototype, 'record');
-    if (which === 'second') {
-      spy.mockImplementationOnce(function (this: Session, draft, at) {
-        return record.call(this, draft, at);
-      });
-    }
-    spy.mockImplementationOnce(defect);
-    await scene.world.advance(1000);
-    await scene.world.advance(1000);
-    expect(answers(scene, 'p', 'q')).toEqual([1, 1]);
-    // The engines of both turns let go, and what waited behind the first one runs.
-    for (const turn of [...scene.engine.turns]) turn.finish();
-    await scene.world.settle();
-    scene.engine.turn.finish();
-    await scene.world.settle();
-    expect(answers(scene, 'waits')).toEqual([1]);
-    expect(connectionOf(scene.client).pending).toBe(0);
-  });
+  it.each(['first', 'second'])(
+    'is answered when the rebuild fails at its classification, the %s one',
+    async (which) => {
+      const scene = await createScene();
+      await scene.send({ type: 'create_session', id: 'c2', sessionId: 't' });
+      await scene.prompt('p', 's');
+      await scene.prompt('q', 't');
+      await scene.prompt('waits', 's');
+      await crashCore(scene);
+      const record = Session.prototype.record;
+      const spy = vi.spyOn(Session.prototype, 'record');
+      if (which === 'second') {
+        spy.mockImplementationOnce(function (this: Session, draft, at) {
+          return record.call(this, draft, at);
+        });
+      }
+      spy.mockImplementationOnce(defect);
+      await scene.world.advance(1000);
+      await scene.world.advance(1000);
+      expect(answers(scene, 'p', 'q')).toEqual([1, 1]);
+      // The engines of both turns let go, and what waited behind the first one runs.
+      for (const turn of [...scene.engine.turns]) turn.finish();
+      await scene.world.settle();
+      scene.engine.turn.finish();
+      await scene.world.settle();
+      expect(answers(scene, 'waits')).toEqual([1]);
+      expect(connectionOf(scene.client).pending).toBe(0);
+    },
+  );
 
   it('whose outcome was being looked up when the journal failed is answered', async () => {
     const scene = await createScene({ limits: { idempotencyCacheBytesMax: 1 } });
@@ -360,6 +363,25 @@ describe('a rebuild', () => {
     await scene.send({ type: 'set_session_name', id: 'n', sessionId: 't', name: 'x' });
     expect(scene.world.fatal).toEqual([]);
     expect(scene.response('n')).toMatchObject({ success: true });
+  });
+
+  it('that is given up while its classification becomes durable takes no work back', async () => {
+    const slow = new ManualEngine('slow');
+    slow.ready = false;
+    const scene = await createScene({ engines: [new ManualEngine('manual'), slow] });
+    const { world } = scene;
+    await scene.send({ type: 'create_session', id: 'c', sessionId: 't', engine: 'slow' });
+    world.journal.die(new Error('the thread ended'), 1);
+    await scene.send({ type: 'steer', id: 'lost', sessionId: 's', message: 'm' });
+    await crashCore(scene);
+    await world.advance(10_000);
+    slow.loaded();
+    await world.settle();
+    await world.advance(10_000);
+    slow.loaded();
+    await world.settle();
+    expect(answers(scene, 'c')).toEqual([1]);
+    expect(audit(await entriesOf(world.store))).toMatchObject({ problems: [], open: [] });
   });
 
   it('at the start of the process that is given up refuses the start', async () => {
