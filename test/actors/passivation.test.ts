@@ -282,3 +282,39 @@ describe('a session that is not in memory', () => {
     expect(text).not.toContain(secret);
   });
 });
+
+it(
+  'ten thousand sessions that rest, are asked, rest again and are deleted leave nothing behind',
+  { timeout: 120_000 },
+  async () => {
+    const HOUR_MS = 3_600_000;
+    const { world, client } = await createScene({
+      limits: { sessionsMax: 20_000, idempotencyEntriesMax: 100, idempotencyCacheBytesMax: 10_000, pendingMax: 20_000 },
+    });
+    const deaf = world.connect();
+    deaf.write = () => undefined;
+    deaf.send({ type: 'unsubscribe', topics: ['lifecycle', 'sessions'] });
+    client.leave();
+    await world.advance(IDLE_MS * 1.5);
+    const before = world.system.live;
+    expect(before).toMatchObject({ sessions: 0, passive: 1 });
+    const inRounds = async (frame: (sessionId: string) => object, rest: boolean): Promise<void> => {
+      for (let round = 0; round < 20; round += 1) {
+        for (let index = 0; index < 500; index += 1) deaf.send(frame(`x${round}-${index}`));
+        await world.settle();
+        expect(world.system.live.mailboxes).toBeLessThanOrEqual(500);
+        if (rest) await world.advance(IDLE_MS * 1.5);
+      }
+    };
+    await inRounds((sessionId) => ({ type: 'create_session', sessionId, ttl: 24 * HOUR_MS }), true);
+    const resting = { ...before, passive: 10_001, leases: 10_001, known: world.system.live.known };
+    expect(world.system.live).toEqual(resting);
+    await inRounds((sessionId) => ({ type: 'set_session_name', sessionId, name: 'n' }), true);
+    expect(world.system.live).toEqual({ ...resting, known: world.system.live.known });
+    await inRounds((sessionId) => ({ type: 'delete_session', sessionId }), false);
+    await world.advance(IDLE_MS * 1.5);
+    expect(world.system.live).toEqual({ ...before, known: world.system.live.known });
+    // The lease of the session that is left.
+    expect(world.clock.pendingTimers).toBe(1);
+  },
+);
