@@ -1,6 +1,7 @@
 /**
- * Any schedule of cuts, lags, restarts, rebuilds and blanked entries gives each viewer every durable event exactly once and in
- * order, or says which ones it does not give. Whether that is so is judged by what the journal held, read by other code.
+ * Any schedule of cuts, lags, restarts, rebuilds, rests, ends and blanked entries gives each viewer every durable event exactly
+ * once and in order, or says which ones it does not give. Whether that is so is judged by what the journal held, read by other
+ * code.
  */
 import fc from 'fast-check';
 import { afterEach, expect, it, vi } from 'vitest';
@@ -17,8 +18,18 @@ import type { Client, World } from '../support/world.ts';
 
 const SESSIONS = ['a', 'b'];
 const VIEWERS = ['a', 'a', 'a', 'b'];
+/** Sessions that nobody uses so long leave memory. */
+const IDLE_MS = 60_000;
+/** A session that is made for a while lives so long. */
+const WHILE_MS = 150_000;
 /** So small that a burst is a lag. */
-const LIMITS = { outgoingBytesMax: 8_000, outgoingBytesCloseMax: 60_000 };
+const LIMITS = {
+  outgoingBytesMax: 8_000,
+  outgoingBytesCloseMax: 60_000,
+  passivationIdleMs: IDLE_MS,
+  snapshotEvery: 16,
+  checkpointEvery: 64,
+};
 /** A session's events are read in pages of at most so many entries; others read more at once. */
 const PAGE_ENTRIES = 128;
 
@@ -40,6 +51,8 @@ const step = fc.oneof(
   { weight: 3, arbitrary: fc.record({ do: fc.constant('speak' as const), turn: fc.nat(2) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('finish' as const), turn: fc.nat(2) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('begin anew' as const), session }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('begin anew, for a while' as const), session }) },
+  { weight: 2, arbitrary: fc.constant({ do: 'all rest' as const }) },
   {
     weight: 8,
     arbitrary: fc.record({
@@ -204,6 +217,13 @@ class Watched {
       case 'begin anew':
         this.#send('delete_session', { sessionId: SESSIONS[step.session] });
         return this.#send('create_session', { sessionId: SESSIONS[step.session] });
+      case 'begin anew, for a while':
+        this.#send('delete_session', { sessionId: SESSIONS[step.session] });
+        // It expires in the middle of what follows, be it in memory then or not.
+        return this.#send('create_session', { sessionId: SESSIONS[step.session], ttl: WHILE_MS });
+      case 'all rest':
+        journal.pass();
+        return world.advance(IDLE_MS * 1.5);
       case 'attach':
         return viewers[step.viewer]!.attach(world, step.after);
       case 'detach':
@@ -328,6 +348,10 @@ class Watched {
   }
 
   async comeBack(): Promise<void> {
+    // Some have ended since, and some are at rest: whoever looks at one finds it in memory.
+    this.#createSessions();
+    for (const sessionId of SESSIONS) this.#send('get_state', { sessionId });
+    await this.world.settle();
     for (const viewer of this.viewers) if (!this.#watches(viewer)) viewer.attach(this.world, 'cursor');
     for (let round = 0; round < 10; round += 1) await this.world.settle();
     await this.#learn();
