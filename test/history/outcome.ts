@@ -124,9 +124,11 @@ export async function boot(dataDir: string, recordedAt: number, afterMs: number,
   });
 }
 
+const READS: ReadonlySet<string> = new Set(['attach_session', 'get_state']);
+
 /** Neither a read nor refused for want of a journal: it has an outcome that is told again. */
 export function isKept({ command, response }: Told): boolean {
-  return command.type !== 'attach_session' && response?.['errorCode'] !== 'JOURNAL_UNAVAILABLE';
+  return !READS.has(command.type) && response?.['errorCode'] !== 'JOURNAL_UNAVAILABLE';
 }
 
 /** What of `get_startup_recovery` is about the journal and not about this run. */

@@ -204,4 +204,38 @@ const rebuilt: Scenario = {
   ],
 };
 
-export const scenarios: Readonly<Record<string, Scenario>> = { conversation, killed, rebuilt };
+/** Sessions that rest, expire, are purged; what was redacted; reads that were audited. The last process left a checkpoint. */
+const lifetimes: Scenario = {
+  config: {
+    passivation: { idleMs: 300 },
+    journal: { auditReads: true, snapshotEvery: 4 },
+    redaction: { keys: ['password'], patterns: ['sk-[a-z0-9]{6,}'] },
+  },
+  lives: [
+    {
+      end: 'kill',
+      async play({ line }) {
+        await line.ask(create('create kept', 'kept', { labels: { team: 'blue', password: 'hidden' } }));
+        await line.ask(create('create short', 'short', { ttl: 1_500 }), attach('attach short', 'short'));
+        await line.ask(name('extend', 'short', 'for a while'), create('create quiet', 'quiet', { ttl: 1_000 }));
+        await line.ask(name('secret', 'kept', 'its key is sk-abc123456'), prompt('words', 'kept', 'three short words'));
+        await line.ask(create('create purged', 'purged'), prompt('said', 'purged', 'what nobody may know'));
+        await line.ask({ type: 'get_state', id: 'look', sessionId: 'kept' });
+        await line.ask({ type: 'purge_session', id: 'purge', sessionId: 'purged' });
+        await line.until(({ type, data }) => type === 'session_deleted' && data.sessionId === 'quiet');
+        await line.until(({ type, data }) => type === 'session_deleted' && data.sessionId === 'short');
+        await line.ask(name('too late', 'short', 'never'), create('create again', 'short'));
+        await line.ask(name('comes back', 'kept', 'from its snapshot'));
+      },
+    },
+    {
+      end: 'stop',
+      async play({ line }) {
+        await line.ask(name('second boot', 'kept', 'still there'), prompt('once more', 'kept', 'and on'));
+        await line.ask({ type: 'delete_session', id: 'delete', sessionId: 'short' });
+      },
+    },
+  ],
+};
+
+export const scenarios: Readonly<Record<string, Scenario>> = { conversation, killed, rebuilt, lifetimes };
