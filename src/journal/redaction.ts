@@ -45,6 +45,18 @@ const LOG_SHAPE: Shape = {
   sessionId: 'identity',
 };
 
+/** By which keys fields of the fold were stored: a rule that names one of those took them away. */
+const STORED_AS: { readonly [Field in keyof SessionView]?: readonly string[] } = {
+  input: ['input'],
+  cwd: ['cwd'],
+  labels: ['labels'],
+  name: ['name', 'fields'],
+  model: ['model', 'fields'],
+  messages: ['message'],
+  steers: ['message'],
+  followUps: ['message'],
+};
+
 class RuledRedaction implements StoredRedaction {
   readonly #rules: CompiledRules;
   readonly #secrets: SecretFields;
@@ -72,7 +84,14 @@ class RuledRedaction implements StoredRedaction {
   }
 
   state<State extends SessionView>(state: State): State {
-    return this.#fields(state, stateShape) as State;
+    const left = this.#fields(state, stateShape) as State;
+    const taken: { [field: string]: unknown } = {};
+    for (const [field, names] of Object.entries(STORED_AS) as [keyof SessionView, readonly string[]][]) {
+      if (!names.some((name) => this.#rules.keys.has(name))) continue;
+      const shown = takenOf(left[field], stateShape[field]);
+      if (shown !== left[field]) taken[field] = shown;
+    }
+    return Object.keys(taken).length === 0 ? left : { ...left, ...taken };
   }
 
   line(line: string): string {
@@ -177,10 +196,19 @@ class RuledRedaction implements StoredRedaction {
   }
 }
 
-/** In place of what stands under a key that a rule names. Messages and the like keep their form. */
+/** In place of what stands under a key that a rule names. Messages and the like keep their form; of a field, nothing stays nothing. */
 function taken(value: unknown, shape: Shape | undefined): unknown {
+  if (value === null && shape !== undefined) return null;
   if (typeof shape !== 'object' || typeof value !== 'object' || value === null) return REDACTED;
   return residueOfParts(shape, value);
+}
+
+/** The same of a field of the fold: of each item, where what was stored one by one is a list there. */
+function takenOf(value: unknown, shape: Shape | undefined): unknown {
+  if (!Array.isArray(value)) return taken(value, shape);
+  const item = Array.isArray(shape) ? (shape as readonly [Shape])[0] : undefined;
+  const items = value.map((each: unknown) => taken(each, item));
+  return items.some((each, index) => each !== value[index]) ? items : value;
 }
 
 function parse(text: string): unknown {

@@ -2,10 +2,11 @@
 import { describe, expect, it } from 'vitest';
 import { createScene } from '../support/scene.ts';
 import type { Scene } from '../support/scene.ts';
-import { entriesOf } from '../support/store.ts';
+import { ManualEngine } from '../support/manual-engine.ts';
+import { copyStore, entriesOf } from '../support/store.ts';
 import { createMemoryJournal, createMemoryStore } from '../../src/journal/memory.ts';
 import { createFaultyJournal } from '../requirements/faulty-ports.ts';
-import { limits } from '../support/world.ts';
+import { createWorld, limits } from '../support/world.ts';
 import type { WorldOptions } from '../support/world.ts';
 
 const IDLE_MS = limits.passivationIdleMs;
@@ -267,20 +268,36 @@ describe('a session that is not in memory', () => {
     expect(await world.journal.verify(world.store.rows.length)).toMatchObject({ ok: true });
   });
 
-  it('is stored as redaction leaves it: its snapshot and the checkpoint that lists it', async () => {
-    const secret = 'sk-abcdef123456';
-    const { world, send } = await createScene({ redaction: { patterns: ['sk-[a-z0-9]{6,}'], keys: [] } });
-    await send({ type: 'set_session_name', sessionId: 's', name: `named ${secret}` });
-    await send({ type: 'steer', sessionId: 's', message: secret });
-    await world.advance(IDLE_MS * 1.5);
-    expect(world.store.snapshots.size).toBe(1);
-    await world.stop();
-    expect(world.store.checkpoints).toHaveLength(1);
-    const stored = [...world.store.parts.values()].map((bytes) => new TextDecoder().decode(bytes));
-    const text = JSON.stringify([[...world.store.snapshots.values()], stored]);
-    expect(text).toContain('[redacted]');
-    expect(text).not.toContain(secret);
-  });
+  it.each([
+    ['a pattern', { patterns: ['sk-[a-z0-9]{6,}'], keys: [] }],
+    ['the name of a field', { patterns: [], keys: ['name', 'labels', 'model', 'message', 'cwd'] }],
+  ])(
+    'is stored as redaction leaves it: its snapshot and the checkpoint that lists it, by %s',
+    async (_by, redaction) => {
+      const secret = 'sk-abcdef123456';
+      const { world, engine, send, prompt } = await createScene({ redaction });
+      await send({ type: 'create_session', sessionId: 'x', labels: { of: secret }, name: secret });
+      await send({ type: 'set_session_name', sessionId: 's', name: `named ${secret}` });
+      await prompt('p', 'x');
+      engine.turn.emit({ type: 'session_changed', fields: { model: { id: secret } } });
+      engine.turn.emit({ type: 'message_end', message: { role: 'user', content: [{ type: 'text', text: secret }] } });
+      engine.turn.finish();
+      await world.advance(IDLE_MS * 1.5);
+      expect([...world.store.snapshots.keys()].sort()).toEqual(['session:s', 'session:x']);
+      await world.stop();
+      expect(world.store.checkpoints).toHaveLength(1);
+      const stored = [...world.store.parts.values()].map((bytes) => new TextDecoder().decode(bytes));
+      const text = JSON.stringify([[...world.store.snapshots.values()], stored]);
+      expect(text).toContain('[redacted]');
+      expect(text).not.toContain(secret);
+      // What its entries say is the same.
+      const next = createWorld({ store: copyStore(world.store), engines: [new ManualEngine()] });
+      await next.start();
+      const { state } = JSON.parse(world.store.snapshots.get('session:x')!.body) as { state: unknown };
+      expect(state).toEqual(next.system.session('x')!.state);
+      expect(state).toMatchObject({ cwd: null });
+    },
+  );
 });
 
 it(
