@@ -32,6 +32,9 @@ const SWEPT_AT_ONCE = 500;
 /** A session is found idle at most this part of its time too late. */
 const SWEEPS_PER_IDLE_TIME = 4;
 
+/** What a session's next turn is made of. */
+const FOR_ENGINES = ['input', 'cwd', 'resume', 'steers', 'followUps'] as const;
+
 export class Directory implements MailboxOwner<Mailbox> {
   /** Where commands of no session wait for their dependencies; it is not listed, so no session can be meant by it. */
   readonly server: Mailbox;
@@ -346,9 +349,17 @@ export class Directory implements MailboxOwner<Mailbox> {
       // Of what is not durable nothing leaves memory.
       const { rests, overdue, usedAt, session } = next.value;
       if (!writer.writable || !rests || overdue || usedAt > before) continue;
-      if (session?.restsSince(before) === true) this.#passivate(next.value);
+      if (session?.restsSince(before) === true && this.#comesBackWhole(session)) this.#passivate(next.value);
     }
     this.#sweep = clock.setTimeout(() => this.#sweepFrom(mailboxes), 0);
+  }
+
+  /** Nothing that its engine is still to be given lost something when it was stored: else it is only here. */
+  #comesBackWhole({ state }: Session): boolean {
+    const { redaction } = this.#runtime;
+    if (redaction === undefined) return true;
+    const stored = redaction.state({ ...state!, messages: [] });
+    return FOR_ENGINES.every((field) => stored[field] === state![field]);
   }
 
   /** As it would be folded from the journal: a checkpoint keeps it. Messages are counted and not looked at. */

@@ -298,6 +298,24 @@ describe('a session that is not in memory', () => {
       expect(state).toMatchObject({ cwd: null });
     },
   );
+
+  it.each([
+    ['its input', { input: { token: 'sk-abcdef123456' } }, []],
+    ['where it works', { cwd: '/home/sk-abcdef123456' }, []],
+    ['a message that waits', {}, [{ type: 'steer', sessionId: 'x', message: 'sk-abcdef123456' }]],
+  ])(
+    'is none as long as redaction took %s from what is stored: its engine is given all of it',
+    async (_what, of, then) => {
+      const redaction = { patterns: ['sk-[a-z0-9]{6,}'], keys: ['cwd'] };
+      const { world, engine, send, prompt } = await createScene({ redaction });
+      await send({ type: 'create_session', sessionId: 'x', ...of }, ...then);
+      await world.advance(IDLE_MS * 3);
+      expect(world.system.live).toMatchObject({ sessions: 1, passive: 1 });
+      await prompt('p', 'x');
+      const { sessionInput, cwd, steers } = engine.turn.request;
+      expect(JSON.stringify([sessionInput, cwd, steers])).toContain('sk-abcdef123456');
+    },
+  );
 });
 
 it(
