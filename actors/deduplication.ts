@@ -100,6 +100,11 @@ export class Deduplication {
     this.#settled.keep(row, this.#cache.add(row, text, outcome));
   }
 
+  /** It was not accepted after all. */
+  forget({ byId, byKey }: Names, command: Command): void {
+    for (const key of [byId, byKey]) if (key !== undefined && this.#known.get(key) === command) this.#known.delete(key);
+  }
+
   /** What the journal says of a command of an earlier boot. */
   restore(names: Names, settled: Settled): void {
     this.#add(names, settled);

@@ -216,7 +216,7 @@ export class Directory implements MailboxOwner<Mailbox> {
   #activate(mailbox: Mailbox, epoch: string): void {
     mailbox.awaitRebuild([], epoch);
     this.#underWay += 1;
-    activateSession(this.#runtime, mailbox, () => this.#arrived());
+    activateSession(this.#runtime, this.#outcomes, mailbox, () => this.#arrived());
   }
 
   #arrived(): void {

@@ -177,6 +177,24 @@ export class Outcomes {
     for (const waiter of command.waiters) this.#answer(command, waiter, this.#refusal, undefined);
   }
 
+  /** It is in no journal and can't act now: nothing is known of it from here on, so that the same frame may come again. */
+  withdraw(command: Command, refusal: Failure): void {
+    const { counters, deduplication, frames, subscriptions } = this.#runtime;
+    deduplication.forget(command.names, command);
+    if (command.counted) counters.admitted -= 1;
+    command.counted = false;
+    counters.countRefused(refusal.errorCode);
+    this.#end(command, refusal);
+    command.told = true;
+    this.#step(command, refusal);
+    const finished = frames.finished(command, refusal, undefined, false);
+    this.hold(command.origin, 0, { tell: () => subscriptions.announceLifecycle(finished, command.origin) });
+    for (const waiter of command.waiters)
+      this.hold(waiter.connection, 0, { tell: () => this.#answer(command, waiter, refusal, undefined) });
+    this.#resolveDependents(command);
+    this.onTold?.();
+  }
+
   /** The journal turned out to hold the outcome of a command that nobody was told of. */
   restore(command: Command, entry: CommandSettled | CommandFinished): void {
     const outcome = outcomeOf(entry);

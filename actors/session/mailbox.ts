@@ -210,11 +210,11 @@ export class Mailbox implements ExecutionOwner {
     else this.owner.entered(this.id);
   }
 
-  /** The session can't be folded now: what waits is told so; the next one may try again. */
-  unread(refusal: Failure): void {
-    this.rebuilding = false;
-    this.endAll(refusal);
-    this.#openGate();
+  /** The session can't be folded now: what waits, and was not accepted, is handed over; the next one may try again. */
+  unread(): Command[] {
+    const waiting = this.waiting.parked.splice(0);
+    this.rebuilt(undefined);
+    return waiting;
   }
 
   /** It came into memory when its time was over, and nobody asked for it before that: it ends before they are let in. */

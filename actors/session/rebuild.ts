@@ -47,7 +47,7 @@ export function rebuildSession(
 }
 
 /** A passive session comes into memory: what came for it waits at the gate of `mailbox` until then. */
-export function activateSession(runtime: Runtime, mailbox: Mailbox, over: () => void): void {
+export function activateSession(runtime: Runtime, outcomes: Outcomes, mailbox: Mailbox, over: () => void): void {
   const fold = new LaneReading(runtime, mailbox);
   fold
     .run()
@@ -67,7 +67,11 @@ export function activateSession(runtime: Runtime, mailbox: Mailbox, over: () => 
         runtime.telemetry.observe({ level: 'error', message: 'session not read', error: text, sessionId: mailbox.id });
         // Should its lease be due, it is looked at again.
         if (runtime.leases.started) runtime.leases.arm(mailbox.id, runtime.clock.now() + TRIED_AGAIN_MS);
-        mailbox.guard(() => mailbox.unread(failure('JOURNAL_UNAVAILABLE', `The session can not be read now: ${text}`)));
+        const refusal = failure('JOURNAL_UNAVAILABLE', `The session can not be read now: ${text}`);
+        mailbox.guard(() => {
+          for (const command of mailbox.unread())
+            if (command.outcome === undefined) outcomes.withdraw(command, refusal);
+        });
       },
     )
     .then(over, over);

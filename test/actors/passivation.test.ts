@@ -174,20 +174,30 @@ describe('a session that is not in memory', () => {
     expect(JSON.stringify(engine.turn.request.steers)).toContain('kept');
   });
 
-  it('that can not be read answers JOURNAL_UNAVAILABLE, and comes back when it can', async () => {
+  it('that can not be read answers JOURNAL_UNAVAILABLE, and the same frames act when it can', async () => {
     const journal = createFaultyJournal(createMemoryJournal({ store: createMemoryStore() }));
-    const { world, send, response } = await passive({ journal });
+    const { world, client, send, response } = await passive({ journal });
     journal.fail('scan', new Error('planted'));
-    await send(
-      { type: 'get_state', id: 'r1', sessionId: 's' },
-      { type: 'set_session_name', id: 'n2', sessionId: 's', name: 'x' },
+    const frames = [
+      { type: 'get_state', id: 'r', sessionId: 's' },
+      { type: 'set_session_name', id: 'n2', sessionId: 's', name: 'x', idempotencyKey: 'k2' },
+      { type: 'set_session_name', id: 'n3', sessionId: 's', name: 'y', dependsOn: ['n2'] },
+      { type: 'create_session', id: 'c', sessionId: 's' },
+    ];
+    const before = world.system.live.known;
+    await send(...frames, { ...frames[1]!, id: 'n2-again' });
+    expect(client.responses().map(({ id, errorCode }) => [id, errorCode] as unknown[])).toEqual(
+      ['r', 'n2', 'n2-again', 'n3', 'c'].map((id) => [id, 'JOURNAL_UNAVAILABLE']),
     );
-    expect(response('r1')).toMatchObject({ errorCode: 'JOURNAL_UNAVAILABLE' });
-    expect(response('n2')).toMatchObject({ errorCode: 'JOURNAL_UNAVAILABLE' });
-    expect(world.system.live).toMatchObject({ sessions: 0, passive: 1, mailboxes: 0 });
+    expect(world.system.live).toMatchObject({ sessions: 0, passive: 1, mailboxes: 0, timers: 0, known: before });
     journal.mend();
-    await send({ type: 'get_state', id: 'r2', sessionId: 's' });
-    expect(response('r2')).toMatchObject({ success: true, data: { sessionName: 'first' } });
+    await send(...frames);
+    expect(response('r')).toMatchObject({ success: true, data: { sessionName: 'first' } });
+    expect(response('n2')).toMatchObject({ success: true, sessionVersion: 2 });
+    expect(response('n3')).toMatchObject({ success: true, sessionVersion: 3 });
+    expect(response('c')).toMatchObject({ errorCode: 'SESSION_EXISTS' });
+    await send({ type: 'get_metrics', id: 'm' });
+    expect(response('m')!['data'].commands).toMatchObject({ refused: { JOURNAL_UNAVAILABLE: 4 }, inFlight: 1 });
   });
 
   it('whose lane takes too long to be read lets its commands time out', async () => {
