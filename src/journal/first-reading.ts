@@ -43,7 +43,8 @@ export class FirstReading {
     this.#head = head;
     this.#start = start;
     this.#offset = start?.after ?? 0;
-    this.#countedTo = start === undefined ? 0 : ledger.offset;
+    // One that stayed behind the checkpoint knows nothing of where lanes ended there.
+    this.#countedTo = start === undefined || ledger.offset < start.after ? 0 : ledger.offset;
   }
 
   /** It began with the first entry. */

@@ -76,8 +76,9 @@ export class SqlitePages {
   }
 
   /** The reading that `range` begins or goes on with. */
-  #readingFrom({ after, lane }: ScanRange): FirstReading | undefined {
-    if (this.#reading === false || lane !== undefined) return undefined;
+  #readingFrom({ after, lane, limit }: ScanRange): FirstReading | undefined {
+    // Who asks for one entry does not go on, wherever it stands: be it the first one behind a checkpoint.
+    if (this.#reading === false || lane !== undefined || limit === 1) return undefined;
     if (after === 0 || this.#reading === undefined) this.#reading = this.#begin(after);
     return this.#reading?.offset === after ? this.#reading : undefined;
   }

@@ -224,3 +224,21 @@ describe('any batches', () => {
     );
   });
 });
+
+describe('a checkpoint', () => {
+  const source = new EntrySource();
+  const commit = (count: number): void => {
+    expect(entries.commit([packEntries(source.batch(count, 'server', 'session:a', 'session:b'))]).batches).toBe(1);
+  };
+
+  it('whose ledger stayed behind says nothing of where lanes end, and is begun from', () => {
+    commit(5);
+    offsetsOf(undefined);
+    const behind = entries.ledger.export();
+    commit(5);
+    entries.derived.seal({ offset: 8, header: '{}', parts: 0 }, behind);
+    commit(5);
+    reopen();
+    expect(offsetsOf(undefined, 8)).toEqual([9, 10, 11, 12, 13, 14, 15]);
+  });
+});

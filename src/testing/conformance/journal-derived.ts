@@ -99,5 +99,27 @@ export function derived(suite: JournalSuite): void {
         expect(await entriesOf(next)).toEqual([...before, ...behind, ...more]);
       }),
     );
+
+    it(
+      'reads on from checkpoint after checkpoint, although single entries were read first: also the one behind an older checkpoint',
+      fresh(async (create) => {
+        const source = new EntrySource();
+        for (let boot = 1, head = 0; boot <= 4; boot += 1) {
+          const journal = create();
+          await journal.open();
+          const checkpoints = await journal.checkpoints();
+          for (const { offset } of checkpoints.toReversed()) await journal.read(offset + 1);
+          const from = checkpoints[0]?.offset ?? 0;
+          const tail = await journal.scan({ after: from, limit: 100 });
+          expect(tail).toHaveLength(head - from);
+          await commit(journal, source.batch(6, 'server', 'session:a', 'session:b'));
+          head += 6;
+          await journal.sealCheckpoint({ offset: head - 2, header: '{}', parts: 0 });
+          await commit(journal, source.batch(3, 'session:b', 'session:a'));
+          head += 3;
+          await journal.close();
+        }
+      }),
+    );
   });
 }
