@@ -135,10 +135,11 @@ export class Directory implements MailboxOwner<Mailbox> {
     this.#sessions.set(sessionId, record);
   }
 
-  /** Sessions that are there, and not in memory. */
+  /** Sessions that are there, and not in memory. One that was made again while it was exported is there twice: the newer counts. */
   import({ ids, records }: SessionsPart): void {
+    const before = this.#sessions.size;
     ids.forEach((id, index) => this.#sessions.set(id, records[index]!));
-    this.#passive += ids.length;
+    this.#passive += this.#sessions.size - before;
   }
 
   find(sessionId: string): Mailbox | undefined {

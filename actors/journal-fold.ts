@@ -155,15 +155,14 @@ export class JournalFold {
     if (mailbox.session !== undefined) this.#enterLane(mailbox.session);
   }
 
-  /** Of who is in memory: others are asked for when they come. */
+  /** The server's, and of who is in memory: others are asked for when they come, also if something was read of them. */
   #noteLanes(): void {
+    const read = new Map(this.#lanes);
+    this.#lanes.clear();
+    this.#lanes.set(SERVER_LANE, read.get(SERVER_LANE) ?? 0);
     for (const { id, session } of this.#router.directory.mailboxes.values()) {
       const lane = sessionLane(id);
-      const known = Math.max(
-        session?.laneSeq ?? 0,
-        this.#runtime.writer.laneSeq(lane) ?? 0,
-        this.#lanes.get(lane) ?? 0,
-      );
+      const known = Math.max(session?.laneSeq ?? 0, this.#runtime.writer.laneSeq(lane) ?? 0, read.get(lane) ?? 0);
       if (known > 0) this.#lanes.set(lane, known);
     }
   }

@@ -4,6 +4,7 @@
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { createMemoryJournal, createMemoryStore } from '../../src/journal/memory.ts';
 import { ManualEngine } from '../support/manual-engine.ts';
 import { ScriptPlayer, scripts, SESSIONS } from '../support/random-script.ts';
 import { createScene } from '../support/scene.ts';
@@ -222,6 +223,43 @@ describe('a checkpoint', () => {
     for (let index = 0; index < 60; index += 1) await send({ type: 'set_session_name', sessionId: 's', name: 'held' });
     expect(world.store.checkpoints[0]!.offset).toBe(offsets[0]);
     expect(await entriesOf(world.store)).toHaveLength(world.store.rows.length);
+  });
+
+  it('shows sessions that are deleted and made again while it is written once each, and leaves nothing behind', async () => {
+    const store = createMemoryStore();
+    const journal = createMemoryJournal({ store });
+    const keepPart = journal.keepPart.bind(journal);
+    let sessionsArePassed = (): void => undefined;
+    const gate = new Promise<void>((resolve) => (sessionsArePassed = resolve));
+    journal.keepPart = async (offset, part, bytes) => {
+      // The first of the parts with sessions: it is made, and waits to be written.
+      if (part === 2) await gate;
+      return keepPart(offset, part, bytes);
+    };
+    const knobs = { sessionsMax: 5_000, checkpointEvery: 700, idempotencyEntriesMax: 10 };
+    const { world, send, response } = await createScene({ store, journal, limits: knobs });
+    for (let index = 0; index < 600; index += 1) await send({ type: 'create_session', sessionId: `x${index}` });
+    for (let index = 0; index < 120; index += 1) await send({ type: 'set_session_name', sessionId: 'x9', name: 'n' });
+    for (const sessionId of ['x3', 'x4']) await send({ type: 'delete_session', sessionId });
+    await send({ type: 'create_session', sessionId: 'x3', id: 'again' });
+    expect(response('again')).toMatchObject({ success: true });
+    sessionsArePassed();
+    await world.settle();
+    expect(store.checkpoints).toHaveLength(1);
+    const rest = { sessions: 0, passive: 600, mailboxes: 0, lanes: 1, leases: 600 };
+    for (const derived of [true, false]) {
+      const next = createWorld({
+        store: copyStore(store, undefined, derived),
+        engines: [new ManualEngine()],
+        limits: knobs,
+      });
+      const { entriesScanned } = await next.start();
+      expect(entriesScanned < 100).toBe(derived);
+      const { sessions, passive } = next.system.live;
+      expect(sessions + passive).toBe(600);
+      await next.advance(600_000);
+      expect(next.system.live).toMatchObject(rest);
+    }
   });
 
   it('brings back into memory what is in the middle of something, and nothing else', async () => {
