@@ -110,6 +110,8 @@ function resume(
   error: string,
 ): void {
   const { session } = fold;
+  // The defect may have shown while the session was on its way into memory: then nobody has asked where its lane ends.
+  if (fold.laneSeq > 0 && !runtime.writer.knows(fold.lane)) runtime.writer.adopt(fold.lane, fold.laneSeq);
   mailbox.take(fold);
   runtime.subscriptions.reconcile(mailbox.id, session?.state);
   let retried: Command | undefined;

@@ -4,10 +4,12 @@
  */
 import { describe, expect, it } from 'vitest';
 import { sessionCommand } from '../../src/commands/command.ts';
+import { createMemoryJournal, createMemoryStore } from '../../src/journal/memory.ts';
 import { envelopes } from '../../src/protocol/envelope.ts';
 import { audit } from '../support/audit.ts';
 import { createScene } from '../support/scene.ts';
 import { entriesOf } from '../support/store.ts';
+import { limits } from '../support/world.ts';
 
 const settle = { do: 'settle', outcome: { success: true, data: { done: true } } } as const;
 
@@ -218,4 +220,39 @@ describe('a session whose entries can not be folded', () => {
     );
     expect(third.client.response('1')).toMatchObject({ success: true });
   });
+});
+
+it('a session in which a defect shows while it comes into memory goes on where its lane ends', async () => {
+  const journal = createMemoryJournal({ store: createMemoryStore() });
+  const scan = journal.scan.bind(journal);
+  let goesOn = (): void => undefined;
+  const gate = new Promise<void>((resolve) => (goesOn = resolve));
+  let isHeld = false;
+  journal.scan = async (range) => {
+    if (isHeld && range.lane !== undefined) await gate;
+    return scan(range);
+  };
+  const { world, client, send } = await createScene({ journal });
+  await world.advance(limits.passivationIdleMs * 1.5);
+  expect(world.system.live.passive).toBe(1);
+  isHeld = true;
+  let isPlanted = false;
+  world.system.observeCommands(({ commandId }, step) => {
+    if (commandId !== 'bad' || step !== 'command.queued' || isPlanted) return;
+    isPlanted = true;
+    throw new Error('planted');
+  });
+  const ids = ['before', 'bad', 'behind'];
+  await send(...ids.map((id) => ({ type: 'set_session_name', id, sessionId: 's', name: id })));
+  goesOn();
+  await world.advance(1_000);
+  expect(isPlanted).toBe(true);
+  expect(client.responses().map(({ id, sessionVersion }) => [id, sessionVersion] as unknown[])).toEqual([
+    ['before', 1],
+    ['bad', 2],
+    ['behind', 3],
+  ]);
+  expect(world.observations).not.toContainEqual(expect.objectContaining({ message: 'a child failed' }));
+  await send({ type: 'get_startup_recovery', id: 'r' });
+  expect(client.response('r')).toMatchObject({ success: true, data: { boot: 1 } });
 });
