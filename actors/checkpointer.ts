@@ -18,6 +18,8 @@ export class Checkpointer {
   readonly #runtime: Runtime;
   readonly #router: Router;
   #keptAt = 0;
+  /** Those that were there are not any more, nor what was written of the one under way. */
+  #areGone = false;
   #running: Promise<void> | undefined;
   #closed = false;
 
@@ -37,11 +39,16 @@ export class Checkpointer {
     if (this.#router.phase === 'open' && offset - this.#keptAt >= this.#size / KEPT_AGAIN_PARTS) void this.#keep();
   }
 
+  /** All that was kept up to now has been removed, with what it showed. */
+  dropped(): void {
+    this.#areGone = true;
+  }
+
   /** Nothing is recorded any more: the next boot reads nothing but this. */
   async stop(): Promise<void> {
     await this.#running;
     const news = this.#runtime.writer.offset - this.#keptAt;
-    if (news * WORTH_AT_STOP_PARTS > this.#size) await this.#keep();
+    if (this.#areGone || news * WORTH_AT_STOP_PARTS > this.#size) await this.#keep();
   }
 
   /** Its core is given up. */
@@ -76,6 +83,7 @@ export class Checkpointer {
     const serverLaneSeq = writer.laneSeq(SERVER_LANE) ?? 0;
     const header = writeHeader({ boot, serverLaneSeq, open: [...writer.open], outcomes: writer.outcomes }, limits);
     let parts = 0;
+    this.#areGone = false;
     for (const exported of [deduplication.export(), this.#router.directory.export(), expired.export()]) {
       for (const part of exported) {
         parts += 1;
@@ -84,6 +92,7 @@ export class Checkpointer {
       }
     }
     await new Promise<void>((durable) => releases.hold(writer.newestBatch, durable));
+    if (this.#areGone) throw new Error('its first parts were removed by a purge');
     await journal.sealCheckpoint({ offset, header, parts });
     counters.checkpoints.kept += 1;
   }

@@ -10,7 +10,7 @@ import { failure } from './message.ts';
 import type { Outcome } from './message.ts';
 import type { Runtime } from './runtime.ts';
 
-export async function purgeSession({ router, runtime }: Core, sessionId: string): Promise<Outcome> {
+export async function purgeSession({ checkpointer, router, runtime }: Core, sessionId: string): Promise<Outcome> {
   const { deduplication, journal, writer } = runtime;
   // A session that is on its way into memory takes nothing before it is there.
   const { directory } = router;
@@ -41,6 +41,9 @@ export async function purgeSession({ router, runtime }: Core, sessionId: string)
   } catch (error) {
     const text = `The session is over, and its content could not be removed: ${String(error)}; purge it again`;
     return failure('JOURNAL_UNAVAILABLE', text);
+  } finally {
+    // With what they were folded from.
+    checkpointer.dropped();
   }
 }
 

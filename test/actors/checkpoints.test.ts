@@ -285,6 +285,49 @@ describe('a checkpoint', () => {
     expect(next.system.live.sessions + next.system.live.passive).toBe(4);
   });
 
+  it('is kept at the stop that comes behind a purge, which removed those that were there', async () => {
+    const { world, send, response } = await createScene({
+      limits: { checkpointEvery: 500, idempotencyEntriesMax: 10_000 },
+    });
+    for (let index = 0; index < 600; index += 1)
+      await send({ type: 'create_session', id: `c${index}`, sessionId: `x${index}` });
+    await send({ type: 'delete_session', sessionId: 'x1' });
+    await world.stop();
+    const copy = copyStore(world.store, undefined, true);
+    const second = await createScene({ store: copy });
+    await second.send({ type: 'purge_session', id: 'p', sessionId: 'x1' });
+    expect(second.response('p')).toMatchObject({ success: true });
+    expect(copy.checkpoints).toEqual([]);
+    await second.world.stop();
+    expect(copy.checkpoints).toHaveLength(1);
+    const third = createWorld({ store: copyStore(copy, undefined, true), engines: [new ManualEngine()] });
+    expect(await third.start()).toMatchObject({ entriesScanned: 0 });
+    expect(response('c1')).toMatchObject({ success: true });
+  });
+
+  it('is not sealed when a purge removed its first parts meanwhile', async () => {
+    const journal = createMemoryJournal({ store: createMemoryStore() });
+    const keepPart = journal.keepPart.bind(journal);
+    let goesOn = (): void => undefined;
+    const gate = new Promise<void>((resolve) => (goesOn = resolve));
+    journal.keepPart = async (offset, part, bytes) => {
+      if (part === 2) await gate;
+      return keepPart(offset, part, bytes);
+    };
+    const { world, send, response } = await createScene({ journal, limits: { checkpointEvery: 20 } });
+    for (let index = 0; index < 20; index += 1)
+      await send({ type: 'set_session_name', id: `n${index}`, sessionId: 's', name: 'x' });
+    await send({ type: 'purge_session', id: 'p', sessionId: 's' });
+    expect(response('p')).toMatchObject({ success: true });
+    goesOn();
+    await world.settle();
+    expect(await journal.checkpoints()).toEqual([]);
+    await send({ type: 'get_metrics', id: 'm' });
+    expect(response('m')!['data'].checkpoints).toMatchObject({ kept: 0, failed: 1 });
+    for (let index = 0; index < 40; index += 1) await send({ type: 'create_session', sessionId: `x${index}` });
+    expect(await journal.checkpoints()).toHaveLength(2);
+  });
+
   it('is not used after a defect: everything is folded from the entries', async () => {
     const { world, send } = await createScene({ limits: { checkpointEvery: 5 } });
     for (let index = 0; index < 10; index += 1)
