@@ -176,6 +176,11 @@ export interface Journal extends JournalReader, DerivedStore {
    * go. @throws BackupFailed, and JournalRefused when there is nothing that can be copied.
    */
   backup(at: number): Promise<JournalBackup>;
+  /**
+   * Where it may end by itself: calls `gone` when it answers nothing any more until it is opened again, and no append was under
+   * way that says so.
+   */
+  watch?(gone: (error: Error) => void): void;
   /** Waits for appended batches, then releases the data. Idempotent. */
   close(): Promise<void>;
 }

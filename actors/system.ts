@@ -128,6 +128,7 @@ class RunningSystem implements System, CoreOwner {
       escalate: (child) => this.#giveUp(child),
     });
     this.#journal = host.start(journalMachine, 'journal', undefined);
+    ports.journal.watch?.((error) => this.journalFailed(this.#rebuild.core, error));
     this.#rebuild = new Rebuild(this.#shared, this, serverVersion);
     // Its children are temporary, so it restarts none: it is there to be seen, and to be restarted.
     host.start(supervisionMachine, transportsSpec.id, transportsSpec.supervises);

@@ -34,11 +34,13 @@ export class JournalThread {
   #opening: Question | undefined;
   #failure: Error | undefined;
   #closing = false;
+  readonly #tellGone: (error: Error) => void;
   /** Why the thread answers no more. */
   #gone: Error | undefined;
 
-  /** The directory of `journalPath` must be claimed. */
-  constructor(journalPath: string) {
+  /** The directory of `journalPath` must be claimed. `gone` is called when the thread ends by itself and no batch says so. */
+  constructor(journalPath: string, gone: (error: Error) => void = () => undefined) {
+    this.#tellGone = gone;
     this.#worker = new Worker(WORKER_URL, { name: 'journal', workerData: { journalPath } });
     this.opened = new Promise<number>((resolve, reject) => {
       this.#opening = { resolve, reject };
@@ -189,10 +191,12 @@ export class JournalThread {
   }
 
   #end(error: Error): void {
+    const isTold = this.#closing || this.#gone !== undefined || this.#failure !== undefined || this.#batches.length > 0;
     this.#gone ??= error;
     this.#fail(error);
     this.#opening?.reject(error);
     for (const question of this.#questions.values()) question.reject(error);
     this.#questions.clear();
+    if (!isTold) this.#tellGone(error);
   }
 }

@@ -61,6 +61,8 @@ class SqliteJournal implements Journal {
   /** The next page of who reads all: the thread reads it while the event loop is busy with the one before. */
   #ahead: { readonly range: ScanRange; readonly page: Promise<PackedPage> } | undefined;
 
+  #tellGone: ((error: Error) => void) | undefined;
+
   readonly #backups = new Backups();
   readonly #backupOptions: NonNullable<SqliteJournalOptions['backups']>;
 
@@ -80,7 +82,7 @@ class SqliteJournal implements Journal {
     }
     if (failed !== undefined) throw new JournalRefused(`${this.#dataDir} is open here already: close it first`);
     this.#claim = claimDirectory(this.#dataDir);
-    const thread = new JournalThread(this.#claim.journalPath);
+    const thread = new JournalThread(this.#claim.journalPath, (error) => this.#tellGone?.(error));
     this.#thread = thread;
     try {
       return { offset: await thread.opened };
@@ -89,6 +91,10 @@ class SqliteJournal implements Journal {
       await this.close();
       throw error;
     }
+  }
+
+  watch(gone: (error: Error) => void): void {
+    this.#tellGone = gone;
   }
 
   append(entries: readonly Entry[], done: (error?: Error) => void): void {
@@ -196,7 +202,7 @@ class SqliteJournal implements Journal {
     }
     // It may be committing still, and lets go of the file last of all.
     await failed.ended;
-    const thread = new JournalThread(this.location);
+    const thread = new JournalThread(this.location, (error) => this.#tellGone?.(error));
     try {
       const offset = await thread.opened;
       this.#thread = thread;

@@ -58,6 +58,7 @@ export function createHeldJournal(journal: Journal): HeldJournal {
   let next: Error | undefined;
   let lasting: Error | undefined;
   let refusal: Error | undefined;
+  let gone: ((error: Error) => void) | undefined;
 
   const answerFailed = (): void => {
     if (inside > 0 || failure === undefined) return;
@@ -162,9 +163,14 @@ export function createHeldJournal(journal: Journal): HeldJournal {
       refusal = undefined;
     },
     die: (error, committed = waiting.length) => {
+      const isTold = waiting.length > 0 || inside > 0 || failure !== undefined;
       death = error;
       release(committed);
       fail(error);
+      if (!isTold) gone?.(error);
+    },
+    watch: (told) => {
+      gone = told;
     },
     open: async () => {
       if (failure !== undefined) return openAgain();

@@ -4,6 +4,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import { createScene } from '../support/scene.ts';
+import { limits } from '../support/world.ts';
 
 const full = (): Error => Object.assign(new Error('database or disk is full'), { code: 'SQLITE_FULL' });
 
@@ -20,6 +21,21 @@ async function trouble() {
   await world.advance(0);
   return scene;
 }
+
+describe('a journal that is gone while nobody writes', () => {
+  it('is opened again, although all sessions are at rest and can only be read', async () => {
+    const { world, send, response } = await createScene();
+    await world.advance(limits.passivationIdleMs * 1.5);
+    expect(world.system.live).toMatchObject({ sessions: 0, passive: 1 });
+    world.journal.die(new Error('the thread ended'));
+    expect(world.observations).toContainEqual(expect.objectContaining({ message: 'a child failed', child: 'journal' }));
+    await world.advance(20_000);
+    await send({ type: 'health_check', id: 'well' }, { type: 'get_state', id: 'r', sessionId: 's' });
+    expect(response('well')).toMatchObject({ data: { healthy: true } });
+    expect(response('r')).toMatchObject({ success: true });
+    expect(world.fatal).toEqual([]);
+  });
+});
 
 describe('while the journal can not be written', () => {
   it('answers what was not durable with JOURNAL_UNAVAILABLE, and keeps what was accepted', async () => {

@@ -55,6 +55,22 @@ describe('when the thread of the journal dies', () => {
     expect((await everything(journal)).map(({ entry }) => entry)).toEqual(stored);
   });
 
+  it('and nobody writes, who watches is told, once; when it was closed or a batch says so, by nobody else', async () => {
+    const told: string[] = [];
+    journal.watch?.(({ message }) => told.push(message));
+    await thread.terminate();
+    expect(told).toEqual(['the thread of the journal ended']);
+    await expect(journal.head('server')).rejects.toThrow('the thread of the journal ended');
+    await journal.open();
+    const lost = commit(journal, new EntrySource().batch(1, 'server')).catch(() => undefined);
+    await thread.terminate();
+    await lost;
+    await journal.close();
+    await journal.open();
+    await journal.close();
+    expect(told).toHaveLength(1);
+  });
+
   it('while it opens the journal, open says so', async () => {
     await journal.close();
     process.once('worker', (worker) => void worker.terminate());

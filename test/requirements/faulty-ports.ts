@@ -9,7 +9,8 @@ export type MethodOf<Port> = {
   [Name in keyof Port]: Port[Name] extends (...given: never[]) => unknown ? Name : never;
 }[keyof Port];
 
-export type JournalMethod = MethodOf<Journal>;
+/** `watch` is not asked: it is how a journal says that it is gone. */
+export type JournalMethod = Exclude<MethodOf<Required<Journal>>, 'watch'>;
 /** What an engine and its turns are asked, and `finished`, which is asked by waiting. */
 export type EngineMethod = MethodOf<Engine> | MethodOf<TurnHandle> | 'finished';
 
