@@ -14,7 +14,7 @@ import type { Names } from './names.ts';
 import type { Early } from './phase.ts';
 import type { Router } from './router.ts';
 import type { Runtime } from './runtime.ts';
-import { closes, foldEntry, opens } from './session/fold.ts';
+import { closes, foldEntry, opens, wakeFolded } from './session/fold.ts';
 import type { Mailbox } from './session/mailbox.ts';
 import type { Session } from './session/session.ts';
 import type { TurnRun } from './session/turn-run.ts';
@@ -94,6 +94,7 @@ export class JournalFold {
       onPage(page.length);
     }
     await this.#read(() => this.#arrive());
+    for (const mailbox of this.#router.directory.mailboxes.values()) wakeFolded(mailbox);
     this.#noteLanes();
     const open = [...this.inFlight].map(([offset, { attempts }]) => [offset, attempts] as const);
     writer.resume(this.offset, this.#lanes, open, this.outcomes);

@@ -44,11 +44,25 @@ export function foldEntry(runtime: Runtime, target: FoldTarget, entry: Entry): F
     target.take(NONE);
     return 'closed';
   } catch (error) {
-    target.session?.stop();
-    const text = error instanceof Error ? error.message : String(error);
-    target.take({ session: undefined, quarantine: { offset: entry.offset, error: text } });
+    setAside(target, entry.offset, error);
     return undefined;
   }
+}
+
+/** Everything is folded that there is: the session goes on from here, or is set aside. */
+export function wakeFolded(target: FoldTarget): void {
+  const { session } = target;
+  try {
+    session?.wake();
+  } catch (error) {
+    setAside(target, session!.offset, error);
+  }
+}
+
+function setAside(target: FoldTarget, offset: number, error: unknown): void {
+  target.session?.stop();
+  const text = error instanceof Error ? error.message : String(error);
+  target.take({ session: undefined, quarantine: { offset, error: text } });
 }
 
 /** It ends a session. */

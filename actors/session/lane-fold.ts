@@ -59,7 +59,7 @@ class LaneFold {
     }
     // What was asked of a session that was gone.
     if (this.#evolution === undefined || (opened === undefined && this.state?.closed != null)) return;
-    this.#evolution.take(entry);
+    this.#evolution.fold(entry);
     for (const { offset, commandId, deadlineAt } of waiting) this.#evolution.enterLane(offset, commandId, deadlineAt);
   }
 

@@ -9,7 +9,7 @@ import { sessionLane } from '../entry.ts';
 import type { Entry } from '../entry.ts';
 import type { Intent } from '../host.ts';
 import type { Runtime } from '../runtime.ts';
-import { foldEntry } from './fold.ts';
+import { foldEntry, wakeFolded } from './fold.ts';
 import type { FoldTarget } from './fold.ts';
 import type { Quarantine } from './head.ts';
 import { Session } from './session.ts';
@@ -78,6 +78,7 @@ export class LaneReading implements FoldTarget {
       throw error;
     }
     if (this.#owner.isFrozen) this.drop();
+    else wakeFolded(this);
   }
 
   take({ session, quarantine }: Pick<FoldTarget, 'session' | 'quarantine'>): void {

@@ -181,20 +181,31 @@ export class Session {
     if (laneSeq - this.#keptAt >= laneSeq / KEPT_AGAIN_PARTS) this.keep();
   }
 
-  /** Evolves by an entry that is durable. */
+  /** Evolves by an entry that is durable. Its chart sleeps meanwhile. */
   fold(entry: Entry): void {
-    this.#take(entry);
+    const isNew = this.state === undefined;
+    this.#evolution.fold(entry);
+    this.#noteLife(entry, isNew);
     // A lane that was used by an earlier session of the name does not count.
     this.#keptAt ||= entry.laneSeq;
   }
 
+  /** Everything is folded that there is. */
+  wake(): void {
+    this.#evolution.wake();
+  }
+
   #take(entry: Entry): readonly Intent[] {
-    const { expired } = this.#runtime;
     const isNew = this.state === undefined;
     const intents = this.#evolution.take(entry);
+    this.#noteLife(entry, isNew);
+    return intents;
+  }
+
+  #noteLife(entry: Entry, isNew: boolean): void {
+    const { expired } = this.#runtime;
     if (entry.kind === 'session.expired') expired.add(this.id);
     else if (isNew && this.state !== undefined) expired.delete(this.id);
-    return intents;
   }
 
   /** Work that was accepted before the session existed is in its lane from now on. Its deadline was armed then. */

@@ -9,8 +9,11 @@ import { chartHash } from '../chart-hash.ts';
 import type { Limits } from '../limits.ts';
 import type { LaneSnapshot } from '../ports.ts';
 import { textHash } from '../text-hash.ts';
+import { stepsOf } from './chart-step.ts';
 import { evolveSource } from './evolve.ts';
 import { Evolution } from './evolution.ts';
+import { OwedSteps } from './owed-steps.ts';
+import { SessionChart } from './session-chart.ts';
 import type { SessionFold } from './session-fold.ts';
 
 /** Whose snapshot it is. All of it must be the same, or it is not used. */
@@ -53,7 +56,11 @@ export function foldOf(snapshot: LaneSnapshot, limits: Limits): SessionFold | st
 
 /** What folds a session now: for whoever keeps something that it made. */
 export function makerOf({ mailboxDepthMax }: Limits): Maker {
-  known ??= { chart: chartHash(sessionMachine), fold: textHash(evolveSource() + String(Evolution)) };
+  known ??= { chart: chartHash(sessionMachine), fold: textHash(foldSource()) };
   const { id: machineId, version: machineVersion = '' } = sessionMachine;
   return { form: FORM, machineId, machineVersion, chartHash: known.chart, foldHash: known.fold, mailboxDepthMax };
+}
+
+function foldSource(): string {
+  return [evolveSource(), Evolution, stepsOf, OwedSteps, SessionChart].map(String).join('\n');
 }
