@@ -291,10 +291,22 @@ export interface JournalReport {
   readonly problems: readonly JournalProblem[];
 }
 
+/** Which entries are read, and for whom. */
+export interface EntryRange {
+  readonly after: number;
+  readonly limit: number;
+  readonly lane?: string;
+  /**
+   * They are folded and forgotten: a reader may read the parts of an entry when they are asked for, and notices what is damaged
+   * in none of the others. Nothing but the fields of such an entry can be relied on.
+   */
+  readonly toFold?: true;
+}
+
 /** Entries as they were committed, of a running server or of a file. */
 export interface EntryReader {
   /** Entries with `offset > after`, ascending, at most `limit`, of one journal lane if given. An empty array is the end. */
-  scan(range: { readonly after: number; readonly limit: number; readonly lane?: string }): Promise<StoredEntry[]>;
+  scan(range: EntryRange): Promise<StoredEntry[]>;
   /** The entry at an offset, if there is one. */
   read(offset: number): Promise<StoredEntry | undefined>;
 }

@@ -4,12 +4,30 @@
  * Used live and at recovery alike, so what a restart rebuilds equals what was there, by construction. Pure but for changing the
  * state it is given: a copy per command would cost more than the command.
  */
-import type { CommandFinished, CommandSettled, CommandStarted, Entry, LeaseExtended } from '../entry.ts';
+import type {
+  CommandFinished,
+  CommandSettled,
+  CommandStarted,
+  Entry,
+  LeaseExtended,
+  SessionEventEntry,
+} from '../entry.ts';
 import type { Json } from '../json.ts';
 import type { SessionEvent, SessionFact, SessionOpened } from './event.ts';
 import { isActivity, openLease } from './lease.ts';
 import type { Lease } from './lease.ts';
 import type { SessionState, SessionView } from './session-state.ts';
+
+/** Of these events, what happened is all that is folded: they are long, and need not even be read. */
+const TOLD_BY_TYPE: ReadonlySet<string> = new Set([
+  'agent_start',
+  'agent_end',
+  'turn_start',
+  'turn_end',
+  'extension_ui_request',
+  'ui_request_resolved',
+  'session_expiring',
+]);
 
 /** Folds one entry of the session's journal lane. `undefined` in and out: there is no such session. */
 export function evolve(before: SessionState | undefined, entry: Entry): SessionState | undefined {
@@ -31,7 +49,7 @@ function evolveBy(state: SessionState | undefined, entry: Entry): SessionState |
     case 'session.event':
       if (state !== undefined) {
         state.seq = entry.seq;
-        applyEvent(state, entry.content.event);
+        applyEventOf(state, entry);
       }
       return state;
     case 'turn.released':
@@ -64,8 +82,9 @@ function evolveBy(state: SessionState | undefined, entry: Entry): SessionState |
 
 /** The text of what folds: what was folded by another one is not taken over. A test counts its functions. */
 export function evolveSource(): string {
-  const own = [evolve, evolveBy, settle, applyFact, openSession, extendLease, beginTurn, applyEvent, applyChange];
-  return [...own, isActivity, openLease].map(String).join('\n');
+  const own = [evolve, evolveBy, settle, applyFact, openSession, extendLease, beginTurn];
+  const events = [applyEventOf, applyEvent, applyChange, [...TOLD_BY_TYPE]];
+  return [...own, ...events, isActivity, openLease].map(String).join('\n');
 }
 
 function settle(before: SessionState | undefined, entry: CommandSettled | CommandFinished): SessionState | undefined {
@@ -154,6 +173,11 @@ function beginTurn(state: SessionState, { commandId, acceptedOffset, attempt }: 
     tools: [],
     firstMessage: state.messages.length,
   };
+}
+
+function applyEventOf(state: SessionState, entry: SessionEventEntry): void {
+  if (TOLD_BY_TYPE.has(entry.eventType)) applyEvent(state, { type: entry.eventType });
+  else applyEvent(state, entry.content.event);
 }
 
 function applyEvent(state: SessionState, event: SessionEvent): void {

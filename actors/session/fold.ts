@@ -5,6 +5,7 @@
  * that ends it. State: rebuildable.
  */
 import type { Entry } from '../entry.ts';
+import { JournalRefused } from '../ports.ts';
 import type { Runtime } from '../runtime.ts';
 import type { SessionFact, SessionOpened } from './event.ts';
 import type { Intent } from '../host.ts';
@@ -44,6 +45,8 @@ export function foldEntry(runtime: Runtime, target: FoldTarget, entry: Entry): F
     target.take(NONE);
     return 'closed';
   } catch (error) {
+    // Not the session is in doubt, but what the journal shows of it.
+    if (error instanceof JournalRefused) throw error;
     setAside(target, entry.offset, error);
     return undefined;
   }

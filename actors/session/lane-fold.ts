@@ -63,16 +63,21 @@ class LaneFold {
     for (const { offset, commandId, deadlineAt } of waiting) this.#evolution.enterLane(offset, commandId, deadlineAt);
   }
 
-  /** A copy: what is folded afterwards does not change it. */
+  /** No copy: it is what it shows until the next entry. */
   picture(): SessionPicture | undefined {
     const { state, snapshot } = this;
-    return state === undefined ? undefined : pictureOf(state, snapshot);
+    return state === undefined ? undefined : viewOf(state, snapshot);
   }
 }
 
+/** A copy: what happens afterwards does not change it. */
 export function pictureOf(state: SessionState, snapshot: unknown): SessionPicture {
+  return structuredClone(viewOf(state, snapshot));
+}
+
+function viewOf(state: SessionState, snapshot: unknown): SessionPicture {
   const chart = chartView(snapshot);
-  const { id: _id, ...data } = structuredClone(state);
+  const { id: _id, ...data } = state;
   return {
     seq: state.seq,
     epoch: state.epoch,
@@ -93,11 +98,11 @@ interface PersistedChart {
 function chartView(snapshot: unknown): ChartView {
   const { value, context, children = {} } = snapshot as PersistedChart;
   const below = Object.entries(children).map(([name, child]) => [name, chartView(child.snapshot)] as const);
-  return structuredClone({ value, context, children: Object.fromEntries(below) });
+  return { value, context, children: Object.fromEntries(below) };
 }
 
 /** Entries of one slice: what folding them costs is what others wait for at most. */
-const PAGE_ENTRIES = 128;
+const PAGE_ENTRIES = 512;
 
 /**
  * Folds a session's journal lane up to and including the entry of event `seq`; without it, to the end of the lane. One page at
@@ -118,7 +123,7 @@ export async function pictureAt(
   /** It is the incarnation that was asked for, or any if none was. */
   let wanted = false;
   for (let after = 0; ;) {
-    const page = await journal.scan({ after, limit: PAGE_ENTRIES, lane });
+    const page = await journal.scan({ after, limit: PAGE_ENTRIES, lane, toFold: true });
     const last = page.at(-1);
     if (last === undefined) break;
     after = last.entry.offset;
@@ -134,6 +139,7 @@ export async function pictureAt(
       }
       // A restore gives another epoch to what was there.
       if (entry.kind === 'session.restored' && entry.epoch === epoch) wanted = true;
+      // What was found is not folded any further.
       if (seen && found === undefined) {
         fold.take(entry, opened === undefined ? [] : await waitingFor(journal, entry, sessionId));
         watch?.folded(entry);

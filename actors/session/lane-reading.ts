@@ -63,7 +63,8 @@ export class LaneReading implements FoldTarget {
     try {
       await this.#begin(anew === true);
       for (;;) {
-        const page = await journal.scan({ after: this.#offset, limit: PAGE_ENTRIES, lane: this.lane });
+        const range = { after: this.#offset, limit: PAGE_ENTRIES, lane: this.lane };
+        const page = await journal.scan(onEntry === undefined ? { ...range, toFold: true } : range);
         const last = page.at(-1)?.entry;
         if (last === undefined || this.#owner.isFrozen) break;
         for (const { entry } of page) {

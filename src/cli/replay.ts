@@ -38,7 +38,7 @@ interface ReplayedCommand {
 export async function replay(command: ReplayCommand): Promise<void> {
   const { session, to, diff, epoch, json } = command;
   await withJournal(command, async (reader, { limits }) => {
-    const outcomes = new Outcomes();
+    const outcomes = new Outcomes(command.commands);
     const look = async (seq: number | undefined, watch?: Outcomes): Promise<SessionPicture> => {
       const question = {
         mailboxDepthMax: limits.mailboxDepthMax,
@@ -82,8 +82,14 @@ function comparable({ value, context, children }: SessionPicture): Json {
 /** The outcomes of one incarnation, in the order of its lane. */
 class Outcomes {
   all: ReplayedCommand[] = [];
+  readonly #listed: boolean;
   #blanked = 0;
   #redacted = 0;
+
+  /** @param listed there is somebody who wants to see them: to read who asked for what costs more than to fold it. */
+  constructor(listed: boolean) {
+    this.#listed = listed;
+  }
 
   /** How many entries do not say any more what they said, or never said it all; without those that are none. */
   get removed(): { readonly blanked?: number; readonly redacted?: number } {
@@ -102,6 +108,7 @@ class Outcomes {
   folded(entry: Entry): void {
     if (entry.blanked === true) this.#blanked += 1;
     if (entry.redacted === true) this.#redacted += 1;
+    if (!this.#listed) return;
     if (entry.kind === 'command.settled' || entry.kind === 'command.finished') this.all.push(outcomeOf(entry));
   }
 }

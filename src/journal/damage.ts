@@ -7,3 +7,14 @@ export class JournalDamage extends Error {
     super(`offset ${offset} ${how}`);
   }
 }
+
+/** Of an entry that could not be read. */
+export function unreadable(
+  { offset, kind }: { readonly offset: number; readonly kind: string },
+  error: unknown,
+): JournalDamage {
+  return new JournalDamage(
+    offset,
+    `does not read as a ${kind}: ${error instanceof Error ? error.message : String(error)}`,
+  );
+}

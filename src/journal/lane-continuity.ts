@@ -33,16 +33,16 @@ export class LaneContinuity {
   }
 
   /** A page of one lane, read behind the offset `after`. @throws JournalDamage */
-  lane(laneId: number, after: number, page: readonly LanePlace[]): void {
+  lane(laneId: number, after: number, page: readonly Pick<LanePlace, 'laneSeq' | 'offset'>[]): void {
     const last = page.at(-1);
     if (last === undefined) return;
     const known = this.#ofLane.get(laneId);
     let before = after === 0 ? this.#known.firstOf(laneId) - 1 : known?.offset === after ? known.laneSeq : undefined;
-    for (const place of page) {
-      this.#mustFollow(before, place);
-      before = place.laneSeq;
+    for (const { laneSeq, offset } of page) {
+      if (before !== undefined && laneSeq !== before + 1) this.#mustFollow(before, { laneId, laneSeq, offset });
+      before = laneSeq;
     }
-    this.#ofLane.set(laneId, last);
+    this.#ofLane.set(laneId, { laneId, laneSeq: last.laneSeq, offset: last.offset });
   }
 
   /** A page of all lanes, read behind the offset `after`. @throws JournalDamage */

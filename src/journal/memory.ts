@@ -5,7 +5,7 @@
  * The data is a `MemoryStore` beside the journal, as a directory is beside the process: a second journal on the same store
  * is a second server on the same data. State: volatile.
  */
-import type { Entry, JournalReport } from '../../actors/entry.ts';
+import type { Entry, EntryRange, JournalReport } from '../../actors/entry.ts';
 import { BackupFailed, JournalRefused } from '../../actors/ports.ts';
 import { blankRecord } from './blanking.ts';
 import type {
@@ -19,9 +19,10 @@ import type {
   StoredEntry,
 } from '../../actors/ports.ts';
 import { chainHash, genesis } from './chain.ts';
-import { JournalDamage } from './damage.ts';
+import { JournalDamage, unreadable } from './damage.ts';
 import { commandText, decode, encode } from './entry.ts';
 import type { EntryRecord } from './entry.ts';
+import { onDemand } from './entry-on-demand.ts';
 import { fingerprint } from './fingerprint.ts';
 import { verifyPages } from './verify.ts';
 
@@ -105,17 +106,14 @@ class MemoryJournal implements Journal {
     this.#defer(() => this.#commitNext());
   }
 
-  async scan(range: {
-    readonly after: number;
-    readonly limit: number;
-    readonly lane?: string;
-  }): Promise<StoredEntry[]> {
+  async scan(range: EntryRange): Promise<StoredEntry[]> {
     this.#mustBeOpen();
+    const show = range.toFold === true ? storedToFold : stored;
     const found: StoredEntry[] = [];
     const { rows } = this.#store;
     for (let index = Math.max(0, range.after); index < rows.length && found.length < range.limit; index += 1) {
       const row = rows[index];
-      if (row !== undefined && (range.lane === undefined || row.record.lane === range.lane)) found.push(stored(row));
+      if (row !== undefined && (range.lane === undefined || row.record.lane === range.lane)) found.push(show(row));
     }
     return found;
   }
@@ -278,4 +276,10 @@ function stored({ record, hash, fingerprint }: Row): StoredEntry {
   const { digest } = record;
   const entry = decode(record);
   return { entry, hash, ...(fingerprint !== undefined && { fingerprint }), ...(digest !== undefined && { digest }) };
+}
+
+function storedToFold({ record, hash }: Row): StoredEntry {
+  const damaged = (found: EntryRecord, error: unknown): Error =>
+    new JournalRefused(`memory: ${unreadable(found, error).message}`);
+  return { entry: onDemand(record, damaged), hash };
 }

@@ -7,11 +7,12 @@
 import { statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Database, Statement } from 'better-sqlite3';
-import type { Entry, EntryKind, EntryReader, StoredEntry } from '../../actors/entry.ts';
+import type { Entry, EntryKind, EntryRange, EntryReader, StoredEntry } from '../../actors/entry.ts';
 import { JournalRefused } from '../../actors/ports.ts';
-import { JournalDamage } from './damage.ts';
+import { JournalDamage, unreadable } from './damage.ts';
 import { commandText, decode } from './entry.ts';
 import type { EntryRecord } from './entry.ts';
+import { onDemand } from './entry-on-demand.ts';
 import { fingerprint } from './fingerprint.ts';
 import { LaneContinuity } from './lane-continuity.ts';
 import type { LanePlace } from './lane-continuity.ts';
@@ -23,8 +24,8 @@ import type { StillJournal } from './sqlite-still.ts';
 
 const JOURNAL_FILE = 'journal.db';
 
-/** offset, lane_id, lane_seq, at, version, kind, meta, content, whether it was blanked */
-type Row = [number, number, number, number, number, EntryKind, string, string, 0 | 1];
+/** offset, lane_seq, at, twice the version and 1 if it was blanked, kind, meta, content, and lane_id where it is not known. */
+type Row = [number, number, number, number, EntryKind, string, string, number?];
 
 /** Hashes in hex; the fingerprint and the digest are '' where there is none. */
 type Hashes = [hash: string, fingerprint: string, digest: string];
@@ -40,6 +41,19 @@ export class DirectoryReader implements EntryReader {
   readonly #hashes: Statement<[number], Hashes>;
   readonly #newest: number;
   readonly #continuity: LaneContinuity;
+  /** A lane is asked for page by page. */
+  #lastLane: { readonly name: string; readonly id: number | undefined } | undefined;
+  readonly #hashesOf = (offset: number): Hashes => this.#hashes.get(offset)!;
+  readonly #decoded = (record: EntryRecord): Entry => {
+    try {
+      return decode(record);
+    } catch (error) {
+      throw unreadable(record, error);
+    }
+  };
+  /** Damage may show when the page was handed over long ago. */
+  readonly #onDemand = (record: EntryRecord): Entry =>
+    onDemand(record, (found, error) => refusalOf(this.journal, unreadable(found, error)));
 
   /** @throws JournalRefused when there is no journal of troupe, or one that is damaged or newer than this code. */
   constructor(dataDir: string) {
@@ -57,9 +71,11 @@ export class DirectoryReader implements EntryReader {
       mustBeInForm(this.journal, database);
       this.#lanes = new SqliteLanes(database);
       const digest = hasDigests(database) ? 'e.digest' : 'NULL';
-      const select = `SELECT e."offset", e.lane_id, e.lane_seq, e.at, e.version, e.kind, e.meta, e.content, ${digest} IS NOT NULL`;
-      this.#row = database.prepare<[number], Row>(`${select} FROM entries e WHERE e."offset" = ?`).raw();
-      const rows = `${select} FROM entries e WHERE e."offset" > ? ORDER BY e."offset" LIMIT ?`;
+      const form = `e.version * 2 + (${digest} IS NOT NULL)`;
+      // Each column costs, and of a lane's entries the lane is known.
+      const select = `SELECT e."offset", e.lane_seq, e.at, ${form}, e.kind, e.meta, e.content`;
+      this.#row = database.prepare<[number], Row>(`${select}, e.lane_id FROM entries e WHERE e."offset" = ?`).raw();
+      const rows = `${select}, e.lane_id FROM entries e WHERE e."offset" > ? ORDER BY e."offset" LIMIT ?`;
       this.#rows = database.prepare<[number, number], Row>(rows).raw();
       // CROSS keeps the order of the two: along the index, and each entry by its place.
       const placed = `${select} FROM places p CROSS JOIN entries e ON e."offset" = p."offset"
@@ -84,14 +100,18 @@ export class DirectoryReader implements EntryReader {
     return this.#newest;
   }
 
-  async scan({ after, limit, lane }: Parameters<EntryReader['scan']>[0]): Promise<StoredEntry[]> {
+  async scan({ after, limit, lane, toFold }: EntryRange): Promise<StoredEntry[]> {
     return this.#reading(() => {
+      const read = toFold === true ? this.#onDemand : this.#decoded;
       if (lane === undefined) {
         const rows = this.#rows.all(after, limit);
         this.#continuity.all(after, rows.map(placeOf));
-        return rows.flatMap((row) => this.#stored(row) ?? []);
+        return this.#storedOf(
+          rows.map((row) => recordOf(row, this.#lanes.nameOf(row[7]!))),
+          read,
+        );
       }
-      const id = this.#lanes.idOf(lane);
+      const id = this.#idOf(lane);
       if (id === undefined) return [];
       const rows = this.#placed.all(id, after, limit);
       // The newest ones may not be in the index yet.
@@ -99,18 +119,19 @@ export class DirectoryReader implements EntryReader {
       const offsets = missing === 0 ? [] : this.#lanes.offsets(id, rows.at(-1)?.[0] ?? after, missing);
       for (const offset of offsets) {
         const row = this.#row.get(offset);
-        if (row?.[1] !== id) throw new JournalDamage(offset, `is missing in ${lane}`);
+        if (row?.[7] !== id) throw new JournalDamage(offset, `is missing in ${lane}`);
         rows.push(row);
       }
-      this.#continuity.lane(id, after, rows.map(placeOf));
-      return rows.flatMap((row) => this.#stored(row, lane) ?? []);
+      const records = rows.map((row) => recordOf(row, lane));
+      this.#continuity.lane(id, after, records);
+      return this.#storedOf(records, read);
     });
   }
 
   async read(offset: number): Promise<StoredEntry | undefined> {
     return this.#reading(() => {
       const row = this.#row.get(offset);
-      return row && this.#stored(row);
+      return row && this.#storedOf([recordOf(row, this.#lanes.nameOf(row[7]!))], this.#decoded)[0];
     });
   }
 
@@ -118,18 +139,16 @@ export class DirectoryReader implements EntryReader {
     this.#still.close();
   }
 
-  #stored(row: Row, knownLane?: string): StoredEntry | undefined {
-    const [offset, laneId, laneSeq, at, version, kind, meta, content, blanked] = row;
-    if (offset > this.#newest) return undefined;
-    const lane = knownLane ?? this.#lanes.nameOf(laneId);
-    const record: EntryRecord = { version, offset, lane, laneSeq, at, kind, meta, content };
-    try {
-      // Which digest it is, is nothing that an entry shows.
-      const entry = decode(blanked === 1 ? { ...record, digest: '' } : record);
-      return new LookedAt(entry, content, () => this.#hashes.get(offset)!);
-    } catch (error) {
-      throw new JournalDamage(offset, `does not read as a ${kind}: ${(error as Error).message}`);
-    }
+  /** What a server wrote meanwhile is not shown. */
+  #storedOf(records: readonly EntryRecord[], read: (record: EntryRecord) => Entry): StoredEntry[] {
+    const shown = records.at(-1)?.offset ?? 0;
+    const old = shown <= this.#newest ? records : records.filter(({ offset }) => offset <= this.#newest);
+    return old.map((record) => new LookedAt(read(record), record.content, this.#hashesOf));
+  }
+
+  #idOf(lane: string): number | undefined {
+    if (this.#lastLane?.name !== lane) this.#lastLane = { name: lane, id: this.#lanes.idOf(lane) };
+    return this.#lastLane.id;
   }
 
   #reading<Result>(read: () => Result): Result {
@@ -145,33 +164,40 @@ export class DirectoryReader implements EntryReader {
 class LookedAt implements StoredEntry {
   readonly entry: Entry;
   readonly #content: string;
-  readonly #hashes: () => Hashes;
+  readonly #hashes: (offset: number) => Hashes;
 
-  constructor(entry: Entry, content: string, hashes: () => Hashes) {
+  constructor(entry: Entry, content: string, hashes: (offset: number) => Hashes) {
     this.entry = entry;
     this.#content = content;
     this.#hashes = hashes;
   }
 
   get hash(): string {
-    return this.#hashes()[0];
+    return this.#hashes(this.entry.offset)[0];
   }
 
   get fingerprint(): string {
     if ('fingerprint' in this.entry && this.entry.fingerprint !== undefined) return this.entry.fingerprint;
-    const stored = this.#hashes()[1];
+    const stored = this.#hashes(this.entry.offset)[1];
     if (stored !== '') return stored;
     const command = commandText(this.#content);
     return command === undefined ? '' : fingerprint(command);
   }
 
   get digest(): string {
-    return this.#hashes()[2];
+    return this.#hashes(this.entry.offset)[2];
   }
 }
 
-function placeOf([offset, laneId, laneSeq]: Row): LanePlace {
-  return { offset, laneId, laneSeq };
+function recordOf([offset, laneSeq, at, form, kind, meta, content]: Row, lane: string): EntryRecord {
+  const version = form >> 1;
+  // Which digest it is, is nothing that an entry shows.
+  const digest = form % 2 === 1 ? '' : undefined;
+  return { version, offset, lane, laneSeq, at, kind, meta, content, digest };
+}
+
+function placeOf([offset, laneSeq, , , , , , laneId]: Row): LanePlace {
+  return { offset, laneId: laneId!, laneSeq };
 }
 
 /** Of lanes that lost their older entries: the number of the last one that was dropped. */

@@ -18,6 +18,8 @@ const TRIES_MAX = 3;
 /** The head of the log's index: how far the log is written, and how far it was taken over into the file. */
 const INDEX_HEAD_BYTES = 136;
 const BUSY_TIMEOUT_MS = 5_000;
+/** Of a copy, so much is read without copying it once more. */
+const MAPPED_BYTES_MAX = 2 ** 31;
 
 export interface StillJournal {
   readonly database: Database.Database;
@@ -40,6 +42,8 @@ export function openStill(path: string, within = tmpdir()): StillJournal {
       const copy = join(folder, COPY_FILE);
       const flaw = readWal(`${copy}-wal`, pageBytesOf(copy))?.flaw;
       const database = openForReading(copy);
+      // Nobody else has it, and nobody shortens it.
+      database.pragma(`mmap_size = ${MAPPED_BYTES_MAX}`);
       return { database, inPlace: false, flaw, close: () => database.close() };
     } finally {
       // What is open stays readable, and nothing is left behind however this process ends.

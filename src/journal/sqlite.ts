@@ -5,7 +5,7 @@
  * here, durable in the data directory.
  */
 import { join, resolve } from 'node:path';
-import type { Entry, JournalReport } from '../../actors/entry.ts';
+import type { Entry, EntryRange, JournalReport } from '../../actors/entry.ts';
 import { JournalRefused } from '../../actors/ports.ts';
 import type {
   Blanked,
@@ -17,9 +17,10 @@ import type {
   LaneSnapshot,
   StoredEntry,
 } from '../../actors/ports.ts';
-import { JournalDamage } from './damage.ts';
+import { unreadable } from './damage.ts';
 import { decode } from './entry.ts';
 import type { EntryRecord } from './entry.ts';
+import { onDemand } from './entry-on-demand.ts';
 import { fingerprint } from './fingerprint.ts';
 import { Backups } from './sqlite-backups.ts';
 import { claimDirectory } from './sqlite-directory.ts';
@@ -102,14 +103,10 @@ class SqliteJournal implements Journal {
     else queueMicrotask(() => done(new Error('the journal is not open')));
   }
 
-  async scan(range: {
-    readonly after: number;
-    readonly limit: number;
-    readonly lane?: string;
-  }): Promise<StoredEntry[]> {
-    const page = await this.#page({ after: range.after, limit: range.limit, lane: range.lane });
+  async scan({ after, limit, lane, toFold }: EntryRange): Promise<StoredEntry[]> {
+    const page = await this.#page({ after, limit, lane });
     try {
-      return storedEntries(page);
+      return toFold === true ? this.#entriesToFold(page) : storedEntries(page);
     } catch (error) {
       throw refusalOf(this.location, error);
     }
@@ -214,6 +211,12 @@ class SqliteJournal implements Journal {
     }
   }
 
+  #entriesToFold(page: PackedPage): StoredEntry[] {
+    // Told as the refusal that it is: it may show when the page was handed over long ago.
+    const damaged = (record: EntryRecord, error: unknown): Error => refusalOf(this.location, unreadable(record, error));
+    return storedRecords(page).map(({ record, hash }) => ({ entry: onDemand(record, damaged), hash }));
+  }
+
   async #page(range: ScanRange): Promise<PackedPage> {
     const thread = this.#open();
     const ahead = this.#ahead;
@@ -274,7 +277,7 @@ function readable(record: EntryRecord): Entry {
   try {
     return decode(record);
   } catch (error) {
-    throw new JournalDamage(record.offset, `does not read as a ${record.kind}: ${(error as Error).message}`);
+    throw unreadable(record, error);
   }
 }
 

@@ -8,6 +8,7 @@ import fc from 'fast-check';
 import type { SimulatedClock } from '../../src/testing/clock.ts';
 import type { createMemoryStore } from '../../src/journal/memory.ts';
 import type { Limits } from '../../actors/limits.ts';
+import type { RedactionRules } from '../../src/protocol/redaction-rules.ts';
 import { ManualEngine } from './manual-engine.ts';
 import type { ManualTurn } from './manual-engine.ts';
 import { createWorld } from './world.ts';
@@ -117,6 +118,9 @@ export interface PlayerOptions {
   readonly store?: ReturnType<typeof createMemoryStore>;
   readonly clock?: SimulatedClock;
   readonly limits?: Partial<Limits>;
+  readonly redaction?: RedactionRules;
+  /** What the ids of its commands begin with. */
+  readonly prefix?: string;
   readonly journal?: Parameters<typeof createWorld>[0] extends infer O
     ? O extends { journal?: infer J }
       ? J
@@ -133,10 +137,12 @@ export class ScriptPlayer {
   /** In the order of sending, each id once. */
   readonly sent: SentCommand[] = [];
   readonly #frames: object[] = [];
+  readonly #prefix: string;
   readonly #ended = new Set<ManualTurn>();
 
-  private constructor(world: World, engines: { engine: ManualEngine; slow: ManualEngine }) {
+  private constructor(world: World, engines: { engine: ManualEngine; slow: ManualEngine }, prefix: string) {
     this.world = world;
+    this.#prefix = prefix;
     this.engine = engines.engine;
     this.slow = engines.slow;
     this.client = world.connect();
@@ -148,7 +154,7 @@ export class ScriptPlayer {
     slow.ready = false;
     const world = createWorld({ engines: [engine, slow], ...options });
     await world.start();
-    return new ScriptPlayer(world, { engine, slow });
+    return new ScriptPlayer(world, { engine, slow }, options.prefix ?? 'c');
   }
 
   /** Turns that were begun and have not ended, oldest first. */
@@ -219,7 +225,7 @@ export class ScriptPlayer {
   }
 
   #send(step: Extract<Step, { do: 'send' }>): void {
-    const id = `c${this.sent.length}`;
+    const id = `${this.#prefix}${this.sent.length}`;
     const sessionId = step.kind === 'ping' ? undefined : SESSIONS[step.session]!;
     const dependsOn = step.depends.map((back) => this.sent.at(-back)?.id).filter((other) => other !== undefined);
     const versioned = !['ping', 'create_session', 'attach_session'].includes(step.kind);
