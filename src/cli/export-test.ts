@@ -10,12 +10,13 @@ import { replayBundle } from '../testing/replay-bundle.ts';
 import { counted } from './counted.ts';
 import { exitCodes } from './exit-codes.ts';
 import { printable } from './offline.ts';
+import type { LeftOut } from './left-out.ts';
 import { differencesOf, regressionOf } from './regression-bundle.ts';
-import type { LeftOut, Regression } from './regression-bundle.ts';
+import type { Regression } from './regression-bundle.ts';
 import { Refusal } from './refusal.ts';
 
 /** What of the configuration decides how a command ends. */
-const DECISIVE = ['engine', 'limits', 'timeouts', 'idempotency', 'supervision'] as const;
+const DECISIVE = ['engine', 'limits', 'timeouts', 'idempotency', 'session', 'supervision'] as const;
 
 export interface ExportedTest {
   readonly text: string;

@@ -7,14 +7,10 @@ import type { CommandAccepted, CommandSettled, Entry } from '../../actors/entry.
 import type { Redaction } from '../../actors/ports.ts';
 import { openingOf } from '../../actors/session/fold.ts';
 import type { RecordedCommand, ReplayBundle } from '../testing/recorded-window.ts';
-import { OPERATOR, ReplayLedger } from '../testing/replay-ledger.ts';
+import { labelOf, OPERATOR, ReplayLedger } from '../testing/replay-ledger.ts';
 import type { Replayed, ReplayedOutcome } from '../testing/replay-ledger.ts';
-
-/** What is not part of the test, and why. */
-export interface LeftOut {
-  readonly what: string;
-  readonly reason: string;
-}
+import { BrokenSessions } from './left-out.ts';
+import type { LeftOut } from './left-out.ts';
 
 export interface Regression {
   readonly bundle: ReplayBundle;
@@ -38,8 +34,12 @@ export function regressionOf(
 ): Regression {
   const window = new Window(entries);
   const leftOut: LeftOut[] = [...without].map(([session, reason]) => ({ what: `session ${session}`, reason }));
-  /** From which offset on nothing of a session can be run again. */
-  const broken = new Map<string, number>([...without.keys()].map((session) => [session, 0]));
+  const broken = new BrokenSessions();
+  for (const session of without.keys()) broken.break(session, 0);
+  /** Said of the session as a whole. */
+  const told = new Set(without.keys());
+  /** Sessions that are made when the window is run again. */
+  const made = new Set<string>();
   const commands: (RecordedCommand & { readonly label: string })[] = [];
   const kept = new Set<string>();
   const sessionIds: string[] = [];
@@ -47,8 +47,14 @@ export function regressionOf(
   let waited = 0;
   for (const asked of window.asked) {
     const { label, entry, session } = asked;
-    if (session !== undefined && broken.has(session)) {
-      if (!without.has(session) && broken.get(session) !== 0)
+    const begins = window.begins(entry.offset);
+    // Unless it is there already, in the part that is run again.
+    if (begins !== undefined && !without.has(begins) && !made.has(begins)) {
+      broken.mend(begins, entry.offset);
+      told.delete(begins);
+    }
+    if (session !== undefined && broken.has(session, entry.offset)) {
+      if (!told.has(session))
         leftOut.push({ what: nameOf(asked), reason: `comes behind one of session ${session} that is left out` });
       continue;
     }
@@ -56,13 +62,16 @@ export function regressionOf(
     const reason = window.reasonAgainst(asked, text, kept);
     if (reason !== undefined) {
       leftOut.push({ what: reason.session ? `session ${session}` : nameOf(asked), reason: reason.text });
-      if (session !== undefined) broken.set(session, reason.session ? 0 : entry.offset);
+      if (session !== undefined)
+        broken.break(session, reason.session ? window.incarnationOf(session, entry.offset) : entry.offset);
+      if (session !== undefined && reason.session) told.add(session);
       continue;
     }
     const ended = window.endedBetween(waited, entry.offset).filter((each) => kept.has(each));
     const events = window.eventsOfTurns(entry.offset, broken);
     waited = entry.offset;
     kept.add(label);
+    if (begins !== undefined) made.add(begins);
     const opened = window.drawnId(entry);
     if (opened !== undefined) sessionIds.push(opened);
     commands.push({
@@ -74,6 +83,7 @@ export function regressionOf(
       ...(events !== undefined && { events }),
     });
   }
+  const endAt = window.passiveUntil - first;
   const outcomes = Object.fromEntries([...window.ledger.outcomes].filter(([label]) => kept.has(label)));
   const ended = window.endedBetween(waited, Infinity).filter((each) => kept.has(each));
   return {
@@ -82,8 +92,9 @@ export function regressionOf(
       commands: commands.map(({ label: _label, ...command }) => command),
       ...(sessionIds.length > 0 && { sessionIds }),
       ...(ended.length > 0 && { ended }),
+      ...(endAt > (commands.at(-1)?.at ?? 0) && { endAt }),
     },
-    expected: { outcomes, events: window.eventsBefore(broken) },
+    expected: { outcomes, events: window.eventsBeside(broken) },
     leftOut,
   };
 }
@@ -119,7 +130,12 @@ function nameOf({ label, entry }: Asked): string {
 class Window {
   readonly asked: Asked[] = [];
   readonly ledger = new ReplayLedger();
-  readonly #opened = new Map<string, string>();
+  /** By session: which engine it was made with, from the command on that made it. */
+  readonly #opened = new Map<string, { readonly from: number; readonly engine: string }[]>();
+  /** Reads that somebody recorded: that they were asked for, and not what. */
+  readonly #reads = new Set<string>();
+  /** When time alone caused something last. */
+  passiveUntil = 0;
   readonly #ends: { offset: number; readonly label: string }[] = [];
   /** By label: why a boot ended it or ran it again. */
   readonly #crashed = new Map<string, string>();
@@ -141,7 +157,7 @@ class Window {
   ): { readonly text: string; readonly session?: true } | undefined {
     if (session === undefined || (entry.lane === SERVER_LANE && entry.sessionId === undefined))
       return { text: 'is about the server and no session' };
-    const engine = this.#opened.get(session);
+    const engine = this.#openingOf(session, entry.offset)?.engine;
     if (engine !== undefined && !ENGINES.has(engine))
       return { text: `its engine is ${engine}, and only echo and scripted say the same again`, session: true };
     if (entry.blanked === true) return { text: 'was blanked: what it asked for is not there any more' };
@@ -149,13 +165,32 @@ class Window {
     const crash = this.#crashed.get(label);
     if (crash !== undefined) return { text: crash };
     if (!this.ledger.outcomes.has(label)) return { text: 'has no outcome in this window' };
-    const principal = entry.principal === OPERATOR ? '' : `${entry.principal}/`;
-    const missing = entry.dependsOn?.find(
-      (id) => this.ledger.outcomes.has(principal + id) && !kept.has(principal + id),
-    );
-    if (missing !== undefined) return { text: `waits for ${missing}, which is left out` };
+    const missing = entry.dependsOn?.find((id) => !kept.has(labelOf(entry.principal, id)));
+    if (missing !== undefined)
+      return { text: `waits for ${missing}, ${this.#whyMissing(labelOf(entry.principal, missing))}` };
     const isThere = engine !== undefined || entry.commandType === 'create_session' || this.#fails(label);
     return isThere ? undefined : { text: 'was there before this window begins', session: true };
+  }
+
+  /** The session that is made by the command of that offset. */
+  begins(offset: number): string | undefined {
+    return this.#openedBy.get(offset);
+  }
+
+  /** Where the session of then begins; 0: before this window. */
+  incarnationOf(session: string, offset: number): number {
+    return this.#openingOf(session, offset)?.from ?? 0;
+  }
+
+  #openingOf(session: string, offset: number) {
+    return this.#opened.get(session)?.findLast(({ from }) => from <= offset);
+  }
+
+  #whyMissing(label: string): string {
+    if (this.ledger.outcomes.has(label)) return 'which is left out';
+    return this.#reads.has(label)
+      ? 'which is a read: what it asked for is not recorded'
+      : 'which is not in this window';
   }
 
   endedBetween(after: number, before: number): string[] {
@@ -163,17 +198,19 @@ class Window {
   }
 
   /** How many events there were of each session whose turn was running; a turn is to be met where it was. */
-  eventsOfTurns(offset: number, broken: ReadonlyMap<string, number>): { [session: string]: number } | undefined {
-    const running = this.#turns.filter(({ session, from, to }) => from < offset && to > offset && !broken.has(session));
-    const counts = running.map(({ session }) => [session, this.#count(session, offset)] as const);
+  eventsOfTurns(offset: number, broken: BrokenSessions): { [session: string]: number } | undefined {
+    const running = this.#turns.filter(
+      ({ session, from, to }) => from < offset && to > offset && !broken.has(session, offset),
+    );
+    const counts = running.map(({ session }) => [session, this.#count(session, offset, broken)] as const);
     const some = counts.filter(([, count]) => count > 0);
     return some.length === 0 ? undefined : Object.fromEntries(some);
   }
 
-  eventsBefore(broken: ReadonlyMap<string, number>): { [session: string]: string[] } {
+  eventsBeside(broken: BrokenSessions): { [session: string]: string[] } {
     const found: { [session: string]: string[] } = {};
     for (const { offset, session, types } of this.#events)
-      if (offset < (broken.get(session) ?? Infinity)) (found[session] ??= []).push(...types);
+      if (!broken.has(session, offset)) (found[session] ??= []).push(...types);
     return found;
   }
 
@@ -188,18 +225,23 @@ class Window {
     return this.ledger.outcomes.get(label)?.success === false;
   }
 
-  #count(session: string, before: number): number {
+  #count(session: string, before: number, broken: BrokenSessions): number {
     let count = 0;
     for (const event of this.#events)
-      if (event.session === session && event.offset < before) count += event.types.length;
+      if (event.session === session && event.offset < before && !broken.has(session, event.offset))
+        count += event.types.length;
     return count;
   }
 
   #take(entry: Entry): void {
     const label = this.ledger.take(entry);
     const opened = openingOf(entry);
-    if (opened !== undefined) this.#opened.set(opened.sessionId, opened.engine);
     const { offset } = entry;
+    if (opened !== undefined) {
+      const from = entry.kind === 'command.finished' ? entry.acceptedOffset : offset;
+      const before = this.#opened.get(opened.sessionId) ?? [];
+      this.#opened.set(opened.sessionId, [...before, { from, engine: opened.engine }]);
+    }
     const session = sessionOf(entry);
     if (label !== undefined && (entry.kind === 'command.accepted' || entry.kind === 'command.settled')) {
       this.asked.push({ label, entry, session: session ?? opened?.sessionId });
@@ -231,6 +273,13 @@ class Window {
       }
       case 'session.event':
         this.#events.push({ offset, session: entry.sessionId, types: [entry.eventType] });
+        if (entry.commandId === undefined) this.passiveUntil = entry.at;
+        break;
+      case 'session.expired':
+        this.passiveUntil = entry.at;
+        break;
+      case 'read.audited':
+        this.#reads.add(labelOf(entry.principal, entry.commandId));
         break;
       default:
         break;

@@ -25,4 +25,6 @@ export interface ReplayBundle {
   readonly sessionIds?: readonly string[];
   /** What is waited for at the end. */
   readonly ended?: readonly string[];
+  /** The clock goes on to here, because what time alone causes came behind all commands. Milliseconds since the first one. */
+  readonly endAt?: number;
 }

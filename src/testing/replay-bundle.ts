@@ -27,6 +27,7 @@ export async function replayBundle(bundle: ReplayBundle): Promise<Replayed> {
     server.send(command.text, command.as);
   }
   await server.until(() => ended(bundle.ended));
+  if (bundle.endAt !== undefined) await server.moveTo(bundle.startAt + bundle.endAt);
   const replayed = structuredClone(ledger.all);
   await server.stop();
   return replayed;

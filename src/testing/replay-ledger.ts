@@ -21,6 +21,10 @@ export interface Replayed {
 /** Who needs no name: without authentication everybody is the operator. */
 export const OPERATOR = 'local';
 
+export function labelOf(principal: string, name: string): string {
+  return principal === OPERATOR ? name : `${principal}/${name}`;
+}
+
 export class ReplayLedger {
   readonly outcomes = new Map<string, ReplayedOutcome>();
   readonly events = new Map<string, string[]>();
@@ -61,7 +65,7 @@ export class ReplayLedger {
   #admit(entry: Extract<Entry, { kind: 'command.accepted' | 'command.settled' }>): string {
     const { commandId, principal, explicitId, offset } = entry;
     const name = explicitId ? commandId : `(without id ${(this.#generated += 1)})`;
-    const label = principal === OPERATOR ? name : `${principal}/${name}`;
+    const label = labelOf(principal, name);
     this.#labels.set(offset, label);
     return label;
   }
