@@ -1,12 +1,15 @@
 /**
  * What the chart of a session that is being folded has not been told: of a long history almost all is told in vain.
  *
- * Between two turns the chart is a function of little: of the work that waits, and of whether the end was announced. So each time
+ * Between two turns the chart is a function of little: of the work that waits, and of whether the end was announced. So when
  * the lane comes to rest, everything is forgotten that does not last, and a chart that begins anew is told the rest of it. That
  * this gives the chart that was told everything is held by tests. Where it is not certain (an order of entries that today's
  * server does not write, a lane that is full) the answer is that the chart has to be asked. State: rebuildable.
  */
 import type { ChartStep, ChartSteps } from './chart-step.ts';
+
+/** So few are not worth the picking. */
+const KEPT_MIN = 16;
 
 export class OwedSteps {
   readonly #depthMax: number;
@@ -90,7 +93,9 @@ export class OwedSteps {
     return this.#queued.size + (this.#held === 'running' ? 1 : 0) >= this.#depthMax;
   }
 
+  /** What lasts may be much: it is not picked out each time. */
   #rest(): void {
+    if (this.#since.length < 2 * this.#queued.size + KEPT_MIN) return;
     this.#since = [...this.#queued.values()];
     if (this.#announced !== undefined) this.#since.push(this.#announced);
   }

@@ -9,7 +9,7 @@
 import type { Entry, EntryKind } from '../../actors/entry.ts';
 import { mustBeKnownForm, parsedContent } from './entry.ts';
 import type { EntryRecord } from './entry.ts';
-import { BOOLEAN, flag, number, NUMBER, shaped, text, TEXT, TRUE } from './meta-shape.ts';
+import { BOOLEAN, flag, known, number, NUMBER, shaped, text, TEXT, TRUE } from './meta-shape.ts';
 
 type Place = 'offset' | 'lane' | 'laneSeq' | 'at' | 'kind';
 /** Of entries of every kind, what stands in their meta. */
@@ -193,7 +193,7 @@ class EventOnDemand extends EntryOnDemand {
     const found = EVENT.exec(record.meta);
     const meta = found === null ? this.meta : undefined;
     this.seq = meta === undefined ? number(found![1]) : meta.seq;
-    this.eventType = meta === undefined ? text(found![2]!) : meta.eventType;
+    this.eventType = meta === undefined ? known(found![2]!) : meta.eventType;
     this.redacted = meta === undefined ? flag(found![3]) : meta.redacted;
   }
 }

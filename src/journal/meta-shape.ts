@@ -33,6 +33,20 @@ export function number(found: string | undefined): number | undefined {
   return found === undefined ? undefined : Number(found);
 }
 
+const names = new Map<string, string>();
+/** More than there are names; who makes up others gets them all the same. */
+const NAMES_MAX = 200;
+
+/** A text of which there are few, as one that is compared at once. */
+export function known(found: string): string {
+  const before = names.get(found);
+  if (before !== undefined) return before;
+  // The name of a field is kept once, wherever it stands.
+  const [name = ''] = Object.keys({ [text(found)]: true });
+  if (names.size < NAMES_MAX) names.set(found, name);
+  return name;
+}
+
 /** Nothing in it is escaped. */
 export function text(found: string): string {
   return found.slice(1, -1);

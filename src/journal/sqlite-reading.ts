@@ -20,6 +20,7 @@ import { mustBeInForm } from './sqlite-file.ts';
 import { SqliteLanes } from './sqlite-lanes.ts';
 import { refusalOf, refusals } from './sqlite-refusal.ts';
 import { openStill } from './sqlite-still.ts';
+import { KINDS } from './sqlite-wire.ts';
 import type { StillJournal } from './sqlite-still.ts';
 
 const JOURNAL_FILE = 'journal.db';
@@ -117,9 +118,8 @@ export class DirectoryReader implements EntryReader {
       // The newest ones may not be in the index yet.
       const missing = limit - rows.length;
       const offsets = missing === 0 ? [] : this.#lanes.offsets(id, rows.at(-1)?.[0] ?? after, missing);
-      for (const offset of offsets) {
-        const row = this.#row.get(offset);
-        if (row?.[7] !== id) throw new JournalDamage(offset, `is missing in ${lane}`);
+      for (const [index, row] of this.#rowsAt(offsets).entries()) {
+        if (row?.[7] !== id) throw new JournalDamage(offsets[index]!, `is missing in ${lane}`);
         rows.push(row);
       }
       const records = rows.map((row) => recordOf(row, lane));
@@ -144,6 +144,15 @@ export class DirectoryReader implements EntryReader {
     const shown = records.at(-1)?.offset ?? 0;
     const old = shown <= this.#newest ? records : records.filter(({ offset }) => offset <= this.#newest);
     return old.map((record) => new LookedAt(read(record), record.content, this.#hashesOf));
+  }
+
+  /** Of a session that is alone with its words they lie side by side: one question, and not one for each. */
+  #rowsAt(offsets: readonly number[]): (Row | undefined)[] {
+    const [first, last] = [offsets[0], offsets.at(-1)];
+    if (first === undefined || last! - first !== offsets.length - 1)
+      return offsets.map((offset) => this.#row.get(offset));
+    const rows = this.#rows.all(first - 1, offsets.length);
+    return offsets.map((offset, index) => (rows[index]?.[0] === offset ? rows[index] : undefined));
   }
 
   #idOf(lane: string): number | undefined {
@@ -193,8 +202,11 @@ function recordOf([offset, laneSeq, at, form, kind, meta, content]: Row, lane: s
   const version = form >> 1;
   // Which digest it is, is nothing that an entry shows.
   const digest = form % 2 === 1 ? '' : undefined;
-  return { version, offset, lane, laneSeq, at, kind, meta, content, digest };
+  return { version, offset, lane, laneSeq, at, kind: kinds.get(kind) ?? kind, meta, content, digest };
 }
+
+/** SQLite hands over another text each time, which would be compared letter by letter with each name that it might be. */
+const kinds: ReadonlyMap<string, EntryKind> = new Map(KINDS.map((kind) => [kind, kind]));
 
 function placeOf([offset, laneSeq, , , , , , laneId]: Row): LanePlace {
   return { offset, laneId: laneId!, laneSeq };

@@ -94,7 +94,7 @@ const KIND_NUMBER: Readonly<Record<EntryKind, number>> = {
   'session.purged': 14,
   'read.audited': 15,
 };
-const KINDS = Object.keys(KIND_NUMBER) as readonly EntryKind[];
+export const KINDS = Object.keys(KIND_NUMBER) as readonly EntryKind[];
 
 /** False for an entry of a later version: it could not be sent. */
 export function isKind(kind: string): boolean {

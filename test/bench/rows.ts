@@ -15,6 +15,7 @@ import {
   type StormFigures,
 } from './single.ts';
 import type { ManyResult } from './many.ts';
+import type { ReplayFigures, ReplayResult } from './replay.ts';
 import { median, medianLatency, type Latency } from './statistics.ts';
 import type { TurnsResult } from './turns.ts';
 
@@ -39,6 +40,7 @@ export interface Single {
   readonly heap: HeapResult;
   readonly boot: BootResult;
   readonly many: ManyResult;
+  readonly replay: ReplayFigures;
   readonly storm: StormFigures;
   readonly catchUp: CatchUpFigures;
 }
@@ -60,8 +62,12 @@ const CATCH_UP_MS_MAX = 500;
 const CATCH_UP_BYTES_MAX = 2 ** 20;
 /** What the storm left on purpose counts as well: sessions, and outcomes that are remembered. */
 const RESIDENT_RATIO_MAX = 1.25;
+const REPLAYED_PER_SECOND = 200_000;
 
-export function rowsOf(rounds: readonly Round[], { loopDelay, heap, boot, many, storm, catchUp }: Single): Row[] {
+export function rowsOf(
+  rounds: readonly Round[],
+  { loopDelay, heap, boot, many, replay, storm, catchUp }: Single,
+): Row[] {
   const sync = medianLatency(rounds.map((round) => round.sync));
   const pingName = medianLatency(rounds.map(({ pingName }) => pingName.latency));
   const toSync = (of: 'p50' | 'p99'): number =>
@@ -148,6 +154,8 @@ export function rowsOf(rounds: readonly Round[], { loopDelay, heap, boot, many, 
       goal: '<= 3,000 ms',
       met: Math.max(many.bootMs, many.bootAfterKillMs) <= 3_000,
     },
+    replayRow('settled in one step', replay.instant),
+    replayRow('of turns', replay.turns),
     latency('A new client among hostile ones: from connecting to its first answer', storm.newcomer, NEWCOMER_MS_MAX),
     {
       name: 'Memory after a storm of hostile clients, to that before it',
@@ -161,6 +169,16 @@ export function rowsOf(rounds: readonly Round[], { loopDelay, heap, boot, many, 
       figure: `${boot.ms.toFixed(0)} ms (empty: ${boot.emptyMs.toFixed(0)} ms)`,
     },
   ];
+}
+
+/** By processor time: a pass takes about a second, in which others may have taken half of the machine. */
+function replayRow(of: string, { entries, micros, firstMicros, perSecond }: ReplayResult): Row {
+  const rate = 1e6 / micros;
+  const figure =
+    `${thousands(rate)} entries/s (${micros.toFixed(1)} us, the first time ${firstMicros.toFixed(1)} us; ` +
+    `${thousands(perSecond)}/s on the clock)`;
+  const goal = `>= ${thousands(REPLAYED_PER_SECOND)} entries/s`;
+  return { name: `Replay of ${thousands(entries)} entries, ${of}`, figure, goal, met: rate >= REPLAYED_PER_SECOND };
 }
 
 function loopDelayRow(found: LoopDelayResult | Missing): Row {

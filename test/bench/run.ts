@@ -21,6 +21,7 @@ import { createProgress } from './progress.ts';
 import { markdownPage, terminalTable } from './report.ts';
 import { problemsOf, rowsOf, notesOf, type Round, type Single } from './rows.ts';
 import { measureMany } from './many.ts';
+import { measureReplay } from './replay.ts';
 import { measureBoot, measureCatchUp, measureHeap, measureLoopDelay, measureStorm } from './single.ts';
 import type { LoadResult } from './load.ts';
 import type { PingPongResult } from './ping-pong.ts';
@@ -202,11 +203,13 @@ async function measureSingle(): Promise<Single> {
   const boot = await measureBoot(bench, heap);
   progress('coming back');
   const catchUp = await measureCatchUp(bench);
+  progress('replay');
+  const replay = await measureReplay(bench);
   progress('a hundred thousand sessions');
   const many = await measureMany(bench);
   progress('hostile clients');
   const storm = await measureStorm(bench);
-  return { loopDelay, heap, boot, many, storm, catchUp };
+  return { loopDelay, heap, boot, many, replay, storm, catchUp };
 }
 
 const othersShare = watchOthers();
