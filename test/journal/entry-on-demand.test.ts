@@ -1,7 +1,7 @@
 /** An entry that is read on demand says what the whole entry says, and damage in what is asked for is never another value. */
 import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
-import type { Entry, EntryDraft } from '../../actors/entry.ts';
+import type { EntryDraft } from '../../actors/entry.ts';
 import { decode, encode } from '../../src/journal/entry.ts';
 import type { EntryRecord } from '../../src/journal/entry.ts';
 import { onDemand } from '../../src/journal/entry-on-demand.ts';
@@ -26,7 +26,7 @@ function settledRecord(): EntryRecord {
 }
 
 const placed = (draft: EntryDraft): EntryRecord =>
-  encode({ ...draft, offset: 7, lane: 'session:a', laneSeq: 3, at: 1_000 } as Entry);
+  encode({ ...draft, offset: 7, lane: 'session:a', laneSeq: 3, at: 1_000 });
 
 function fieldsOf(entry: Readonly<Record<string, unknown>>): Record<string, unknown> {
   return Object.fromEntries(FIELDS.map((name) => [name, entry[name]]));
