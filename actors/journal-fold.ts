@@ -143,11 +143,17 @@ export class JournalFold {
   /** It may have been folded, for somebody who reads, before its newest entry was there. */
   async #catchUp(id: string, offset: number): Promise<void> {
     const mailbox = this.#router.directory.find(id);
-    if (mailbox === undefined) {
-      if (this.#router.directory.isPassive(id)) throw new Error(`Session ${id} can not be read`);
-      return;
-    }
     const lane = sessionLane(id);
+    if (mailbox === undefined) {
+      if (!this.#router.directory.isPassive(id)) return;
+      // Whoever asked was told why. That is what the boot is refused for: it asks itself.
+      for (let after = 0, isOver = false; !isOver;) {
+        const last = (await this.#runtime.journal.scan({ after, limit: PAGE_ENTRIES, lane })).at(-1);
+        isOver = last === undefined;
+        after = last?.entry.offset ?? after;
+      }
+      throw new Error(`Session ${id} can not be read`);
+    }
     for (let session = mailbox.session; session !== undefined && session.offset < offset; session = mailbox.session) {
       const page = await this.#runtime.journal.scan({ after: session.offset, limit: PAGE_ENTRIES, lane });
       if (page.length === 0) throw new Error(`Session ${id} can not be read up to offset ${offset}`);

@@ -4,6 +4,7 @@
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { JournalRefused } from '../../actors/ports.ts';
 import { createMemoryJournal, createMemoryStore } from '../../src/journal/memory.ts';
 import { ManualEngine } from '../support/manual-engine.ts';
 import { ScriptPlayer, scripts, SESSIONS } from '../support/random-script.ts';
@@ -283,6 +284,21 @@ describe('a checkpoint', () => {
     for (const id of ['a', 'b', 'c'])
       expect(next.system.session(id) !== undefined).toBe(tail.includes(`session:${id}`));
     expect(next.system.live.sessions + next.system.live.passive).toBe(4);
+  });
+
+  it('is no use when a session that is in the middle of something can not be read, and the start says why', async () => {
+    const scene = await createScene({ limits: { ...limits, checkpointEvery: 5 } });
+    await scene.prompt('turn');
+    for (let index = 0; index < 10; index += 1) await scene.send({ type: 'create_session', sessionId: `x${index}` });
+    expect(scene.world.store.checkpoints.length).toBeGreaterThan(0);
+    const journal = createMemoryJournal({ store: copyStore(scene.world.store, undefined, true) });
+    const scan = journal.scan.bind(journal);
+    journal.scan = async (range) => {
+      if (range.lane === 'session:s') throw new JournalRefused('it is damaged: restore it from a backup');
+      return scan(range);
+    };
+    const next = createWorld({ journal, engines: [new ManualEngine()], limits });
+    await expect(next.start()).rejects.toThrow(new JournalRefused('it is damaged: restore it from a backup'));
   });
 
   it('is kept at the stop that comes behind a purge, which removed those that were there', async () => {
