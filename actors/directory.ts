@@ -52,6 +52,8 @@ export class Directory implements MailboxOwner<Mailbox> {
   /** Sessions that something is due of, and that are not on their way yet. */
   readonly #woken: string[] = [];
   readonly #onArrived: (() => void)[] = [];
+  /** Who waits for the next one to arrive, or to fail. */
+  readonly #onArrival: (() => void)[] = [];
   #sweep: unknown;
   /** Commands are admitted: what is idle may leave. */
   #live = false;
@@ -227,7 +229,14 @@ export class Directory implements MailboxOwner<Mailbox> {
       this.mailbox(next);
       break;
     }
+    for (const wake of this.#onArrival.splice(0)) wake();
     if (this.#underWay === 0) for (const wake of this.#onArrived.splice(0)) wake();
+  }
+
+  /** Settles when the session is not on its way into memory any more, or is not going to get there: this was given up. */
+  async arrival(sessionId: string): Promise<void> {
+    for (let found = this.find(sessionId); found?.rebuilding === true && !found.isFrozen; found = this.find(sessionId))
+      await new Promise<void>((resolve) => this.#onArrival.push(resolve));
   }
 
   /** Settles when no session is on its way into memory. */

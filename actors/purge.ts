@@ -15,7 +15,7 @@ export async function purgeSession({ checkpointer, router, runtime }: Core, sess
   // A session that is on its way into memory takes nothing before it is there.
   const { directory } = router;
   if (directory.isPassive(sessionId)) directory.mailbox(sessionId);
-  while (directory.find(sessionId)?.rebuilding === true) await directory.settled();
+  await directory.arrival(sessionId);
   if (directory.isPassive(sessionId)) return failure('JOURNAL_UNAVAILABLE', 'The session can not be read now');
   const mailbox = directory.find(sessionId);
   mailbox?.purge();

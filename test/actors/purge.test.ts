@@ -5,7 +5,7 @@ import { createMemoryJournal, createMemoryStore } from '../../src/journal/memory
 import type { MemoryStore } from '../../src/journal/memory.ts';
 import { createScene } from '../support/scene.ts';
 import { copyStore, derivedOf, entriesOf } from '../support/store.ts';
-import { createWorld } from '../support/world.ts';
+import { createWorld, limits } from '../support/world.ts';
 import type { Client, World } from '../support/world.ts';
 
 const SECRET = 'xyzzy-plugh';
@@ -154,6 +154,35 @@ describe('Purge removes the content of a session and keeps ids, outcomes and cha
     expect(client.response('purge')).toMatchObject({ success: true });
     expect(JSON.stringify(await entriesOf(world.store))).not.toContain(SECRET);
     expect(world.system.live.sessions).toBe(1);
+  });
+
+  it('of one that is not in memory, whatever becomes of what is read meanwhile', async () => {
+    const journal = createMemoryJournal({ store: createMemoryStore() });
+    const scan = journal.scan.bind(journal);
+    const held = new Map<string, Promise<void>>();
+    let goesOn = (): void => undefined;
+    journal.scan = async (range) => {
+      await held.get(range.lane ?? '');
+      return scan(range);
+    };
+    const { world, send, response } = await createScene({ journal });
+    await send({ type: 'create_session', sessionId: 'slow' }, { type: 'create_session', sessionId: 'other' });
+    await world.advance(limits.passivationIdleMs * 2);
+    expect(world.system.live.passive).toBe(3);
+    // Another one takes for ever to be read.
+    held.set('session:slow', new Promise(() => undefined));
+    await send({ type: 'get_state', sessionId: 'slow' }, { type: 'purge_session', id: 'p1', sessionId: 'other' });
+    expect(response('p1')).toMatchObject({ success: true });
+    // What waited for it is given up while it is being read, and begun again by what takes its place.
+    held.set('session:s', new Promise((resolve) => (goesOn = resolve)));
+    await send({ type: 'purge_session', id: 'p2', sessionId: 's' });
+    world.system.transportsFailed(new Error('planted'));
+    await world.settle();
+    held.clear();
+    goesOn();
+    await world.advance(60_000);
+    expect(response('p2')).toMatchObject({ success: true, data: { sessionId: 's' } });
+    expect(world.system.live).toMatchObject({ sessions: 1, passive: 0 });
   });
 
   it('only for who may operate the server', async () => {
