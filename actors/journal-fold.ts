@@ -112,6 +112,8 @@ export class JournalFold {
         this.#router.directory.import(part);
         for (const id of part.busy) this.#touched.set(id, 0);
       }
+      // A rebuild in place takes its turns among those who are connected.
+      await new Promise<void>((goOn) => this.#runtime.clock.defer(goOn));
     }
     header.open.forEach(([acceptedOffset, attempts], index) => {
       this.inFlight.set(acceptedOffset, { accepted: accepted[index]!, attempts });

@@ -3,7 +3,8 @@
  * wherever the checkpoint stands; and one that can't be used is passed over.
  */
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+import { Directory } from '../../actors/directory.ts';
 import { JournalRefused } from '../../actors/ports.ts';
 import { createMemoryJournal, createMemoryStore } from '../../src/journal/memory.ts';
 import { ManualEngine } from '../support/manual-engine.ts';
@@ -299,6 +300,21 @@ describe('a checkpoint', () => {
     };
     const next = createWorld({ journal, engines: [new ManualEngine()], limits });
     await expect(next.start()).rejects.toThrow(new JournalRefused('it is damaged: restore it from a backup'));
+  });
+
+  it('is taken over part by part: others get their turns in between', async () => {
+    const { world, send } = await createScene({ limits: { sessionsMax: 5_000 } });
+    for (let index = 0; index < 1_100; index += 1) await send({ type: 'create_session', sessionId: `x${index}` });
+    await world.stop();
+    const next = createWorld({ store: copyStore(world.store, undefined, true), engines: [new ManualEngine()] });
+    const imported = vi.spyOn(Directory.prototype, 'import');
+    const turns = vi.spyOn(next.clock, 'defer');
+    await next.start();
+    const { invocationCallOrder: parts } = imported.mock;
+    expect(parts).toHaveLength(3);
+    for (const [from, to] of [parts.slice(0, 2), parts.slice(1)])
+      expect(turns.mock.invocationCallOrder.some((turn) => turn > from! && turn < to!)).toBe(true);
+    imported.mockRestore();
   });
 
   it('is kept at the stop that comes behind a purge, which removed those that were there', async () => {
