@@ -11,7 +11,7 @@ import { sessionLane } from './entry.ts';
 import { SERVER_SCOPE } from './names.ts';
 import type { Outcomes } from './outcomes.ts';
 import type { Replaceable, Runtime } from './runtime.ts';
-import { readRecord, recordOf, summaryOf } from './session-record.ts';
+import { readRecord, recordOf, redactRecord, summaryOf } from './session-record.ts';
 import type { SessionSummary } from './session-record.ts';
 import { expireAtRest, isOverdue } from './session/expiry.ts';
 import type { Frozen } from './session/frozen.ts';
@@ -140,7 +140,9 @@ export class Directory implements MailboxOwner<Mailbox> {
   /** Sessions that are there, and not in memory. One that was made again while it was exported is there twice: the newer counts. */
   import({ ids, records }: SessionsPart): void {
     const before = this.#sessions.size;
-    ids.forEach((id, index) => this.#sessions.set(id, records[index]!));
+    const { redaction } = this.#runtime;
+    const own = redaction === undefined ? records : records.map((record) => redactRecord(record, redaction));
+    ids.forEach((id, index) => this.#sessions.set(id, own[index]!));
     this.#passive += this.#sessions.size - before;
   }
 

@@ -30,8 +30,8 @@ export interface Ids {
 export interface Redaction {
   /** As it is to be stored, marked as `redacted` if it lost something. */
   entry(entry: Entry): Entry;
-  /** A session's fold, as a snapshot of it is to be stored: the fold of the redacted entries. */
-  state<State extends SessionView>(state: State): State;
+  /** A session's fold or some of its fields, as a snapshot of it is to be stored: the fold of the redacted entries. */
+  state<State extends Partial<SessionView>>(state: State): State;
   value(value: Json): Json;
   text(text: string): string;
 }

@@ -75,6 +75,20 @@ export function recordOf(state: SessionView, laneSeq: number): string {
   return JSON.stringify(FIELDS.map((field) => summary[field]));
 }
 
+interface Rules {
+  state<Fields extends Partial<SessionView>>(fields: Fields): Fields;
+}
+
+/** One that was stored when other rules held, or none: it is stored again, as those of now leave it. */
+export function redactRecord(record: string, rules: Rules): string {
+  if (record === '') return record;
+  const summary = readRecord('', record);
+  const { name, model } = summary;
+  const left = rules.state({ name, model });
+  if (left.name === name && left.model === model) return record;
+  return JSON.stringify(FIELDS.map((field) => ({ ...summary, ...left })[field]));
+}
+
 export function readRecord(id: string, record: string): SessionRecord {
   const values = JSON.parse(record) as unknown[];
   return { id, ...Object.fromEntries(FIELDS.map((field, index) => [field, values[index]])) } as SessionRecord;

@@ -83,11 +83,11 @@ class RuledRedaction implements StoredRedaction {
     return this.#text(text, NESTED_TEXTS_MAX);
   }
 
-  state<State extends SessionView>(state: State): State {
+  state<State extends Partial<SessionView>>(state: State): State {
     const left = this.#fields(state, stateShape) as State;
     const taken: { [field: string]: unknown } = {};
     for (const [field, names] of Object.entries(STORED_AS) as [keyof SessionView, readonly string[]][]) {
-      if (!names.some((name) => this.#rules.keys.has(name))) continue;
+      if (left[field] === undefined || !names.some((name) => this.#rules.keys.has(name))) continue;
       const shown = takenOf(left[field], stateShape[field]);
       if (shown !== left[field]) taken[field] = shown;
     }

@@ -302,6 +302,24 @@ describe('a checkpoint', () => {
     await expect(next.start()).rejects.toThrow(new JournalRefused('it is damaged: restore it from a backup'));
   });
 
+  it('shows what a rule of redaction names to no later one, although the rule came later than its session', async () => {
+    const secret = 'sk-abcdef123456';
+    const { world, send } = await createScene();
+    await send({ type: 'set_session_name', sessionId: 's', name: `named ${secret}` });
+    await world.stop();
+    const store = copyStore(world.store, undefined, true);
+    const redaction = { patterns: ['sk-[a-z0-9]{6,}'], keys: [] };
+    const second = createWorld({ store, engines: [new ManualEngine()], redaction });
+    await second.start();
+    expect(second.system.live.passive).toBe(1);
+    await second.stop();
+    const [newest] = store.checkpoints;
+    const parts = [...store.parts].filter(([key]) => key.startsWith(`${newest!.offset}:`));
+    const text = parts.map(([, bytes]) => new TextDecoder().decode(bytes)).join('\n');
+    expect(text).toContain('named [redacted]');
+    expect(text).not.toContain(secret);
+  });
+
   it('is taken over part by part: others get their turns in between', async () => {
     const { world, send } = await createScene({ limits: { sessionsMax: 5_000 } });
     for (let index = 0; index < 1_100; index += 1) await send({ type: 'create_session', sessionId: `x${index}` });
