@@ -116,6 +116,14 @@ export class Deduplication {
     this.#cache.forget(quoted);
   }
 
+  /** Of what was recorded up to there, the journal has what may still be told. */
+  forgetOutcomesUpTo(offset: number): void {
+    this.#cache.forgetWhere((place, row) => {
+      const recordedAt = this.#settled.place(row) === place ? this.#settled.get(row).offset : 0;
+      return recordedAt > 0 && recordedAt <= offset;
+    });
+  }
+
   /** What survives the process, a part at a time; between two of them the index may go on. */
   *export(): Generator<KnownPart> {
     let part = new PartOfKnown();
@@ -151,6 +159,14 @@ export class Deduplication {
       this.#set(key, row);
     });
     this.#evictEntries();
+  }
+
+  /** What it stood for is not kept any more. What is in flight is not forgotten. */
+  forgetDropped(key: string): void {
+    const known = this.#known.get(key);
+    if (typeof known !== 'number') return;
+    this.#known.delete(key);
+    this.#settled.release(known);
   }
 
   #add({ byId, byKey }: Names, settled: Settled): number {

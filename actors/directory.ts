@@ -11,14 +11,14 @@ import { sessionLane } from './entry.ts';
 import { SERVER_SCOPE } from './names.ts';
 import type { Outcomes } from './outcomes.ts';
 import type { Replaceable, Runtime } from './runtime.ts';
-import { readRecord, recordOf, redactRecord, summaryOf } from './session-record.ts';
+import { readRecord, redactRecord, summaryOf } from './session-record.ts';
 import type { SessionSummary } from './session-record.ts';
+import { comesBackWhole, recordAtRest } from './session/at-rest.ts';
 import { expireAtRest, isOverdue } from './session/expiry.ts';
 import type { Frozen } from './session/frozen.ts';
 import type { MailboxOwner } from './session/mailbox-owner.ts';
 import { Mailbox } from './session/mailbox.ts';
 import { activateSession, rebuildSession } from './session/rebuild.ts';
-import type { Session } from './session/session.ts';
 import type { TurnRun } from './session/turn-run.ts';
 
 /** Sessions that are read side by side because something is due of them. */
@@ -31,9 +31,6 @@ const PART_SESSIONS = 512;
 const SWEPT_AT_ONCE = 500;
 /** A session is found idle at most this part of its time too late. */
 const SWEEPS_PER_IDLE_TIME = 4;
-
-/** What a session's next turn is made of. */
-const FOR_ENGINES = ['input', 'cwd', 'resume', 'steers', 'followUps'] as const;
 
 export class Directory implements MailboxOwner<Mailbox> {
   /** Where commands of no session wait for their dependencies; it is not listed, so no session can be meant by it. */
@@ -119,7 +116,7 @@ export class Directory implements MailboxOwner<Mailbox> {
     for (const [id, record] of this.#sessions) {
       const session = this.#mailboxes.get(id)?.session;
       part.ids.push(id);
-      part.records.push(record ?? (session?.state === undefined ? '' : this.#record(session)));
+      part.records.push(record ?? (session?.state === undefined ? '' : recordAtRest(session, this.#runtime.redaction)));
       // One that is set aside is found so again.
       if (record === null && session?.isIdle !== true) part.busy.push(id);
       if (part.ids.length < PART_SESSIONS) continue;
@@ -195,7 +192,7 @@ export class Directory implements MailboxOwner<Mailbox> {
     if (now >= record.deadlineAt && !record.inherited) {
       expireAtRest(this.#runtime, record, now);
       this.left(sessionId);
-      this.#forgetLane(sessionId);
+      this.forgetLane(sessionId);
       return undefined;
     }
     if (this.#underWay < WOKEN_AT_ONCE) this.mailbox(sessionId);
@@ -294,6 +291,16 @@ export class Directory implements MailboxOwner<Mailbox> {
     this.#sessions.delete(sessionId);
   }
 
+  /** Commands are admitted. */
+  get isLive(): boolean {
+    return this.#live;
+  }
+
+  /** It is there, or somebody asks for it, or an engine has not let go of it. */
+  uses(sessionId: string): boolean {
+    return this.has(sessionId) || this.#mailboxes.has(sessionId) || this.#releasing.has(sessionId);
+  }
+
   isReleasing(sessionId: string): boolean {
     return this.#releasing.has(sessionId);
   }
@@ -301,13 +308,13 @@ export class Directory implements MailboxOwner<Mailbox> {
   emptied(mailbox: Mailbox): void {
     if (this.#mailboxes.get(mailbox.id) !== mailbox) return;
     this.#take(mailbox.id);
-    this.#forgetLane(mailbox.id);
+    this.forgetLane(mailbox.id);
   }
 
   closed(mailbox: Mailbox): void {
     this.#take(mailbox.id);
     if (mailbox.session?.holdsEngine === true) this.#releasing.set(mailbox.id, mailbox);
-    this.#forgetLane(mailbox.id);
+    this.forgetLane(mailbox.id);
   }
 
   released(mailbox: Mailbox): void {
@@ -328,7 +335,7 @@ export class Directory implements MailboxOwner<Mailbox> {
   }
 
   /** Once its last entry is durable, a later session of the same name can ask the journal where the lane ended. */
-  #forgetLane(sessionId: string): void {
+  forgetLane(sessionId: string): void {
     const { releases, writer } = this.#runtime;
     const lane = sessionLane(sessionId);
     const laneSeq = writer.laneSeq(lane);
@@ -349,7 +356,7 @@ export class Directory implements MailboxOwner<Mailbox> {
 
   /** Whoever comes while the sweep is under way is looked at too, or by the next one. */
   #sweepFrom(mailboxes: Iterator<Mailbox>): void {
-    const { clock, limits, writer } = this.#runtime;
+    const { clock, limits, redaction, writer } = this.#runtime;
     const before = clock.now() - limits.passivationIdleMs;
     for (let looked = 0; looked < SWEPT_AT_ONCE; looked += 1) {
       const next = mailboxes.next();
@@ -361,32 +368,26 @@ export class Directory implements MailboxOwner<Mailbox> {
       // Of what is not durable nothing leaves memory.
       const { rests, overdue, usedAt, session } = next.value;
       if (!writer.writable || !rests || overdue || usedAt > before) continue;
-      if (session?.restsSince(before) === true && this.#comesBackWhole(session)) this.#passivate(next.value);
+      if (session?.restsSince(before) === true && comesBackWhole(session, redaction)) this.#passivate(next.value);
     }
     this.#sweep = clock.setTimeout(() => this.#sweepFrom(mailboxes), 0);
   }
 
-  /** Nothing that its engine is still to be given lost something when it was stored: else it is only here. */
-  #comesBackWhole({ state }: Session): boolean {
-    const { redaction } = this.#runtime;
-    if (redaction === undefined) return true;
-    const stored = redaction.state({ ...state!, messages: [] });
-    return FOR_ENGINES.every((field) => stored[field] === state![field]);
-  }
-
-  /** As it would be folded from the journal: a checkpoint keeps it. Messages are counted and not looked at. */
-  #record({ laneSeq, state }: Session): string {
-    const { redaction } = this.#runtime;
-    if (redaction === undefined) return recordOf(state!, laneSeq);
-    return recordOf({ ...redaction.state({ ...state!, messages: [] }), messages: state!.messages }, laneSeq);
+  /** It leaves memory, unless somebody came for it meanwhile. */
+  letRest(mailbox: Mailbox): void {
+    const { clock, redaction, writer } = this.#runtime;
+    if (!this.#live || this.#mailboxes.get(mailbox.id) !== mailbox || !writer.writable) return;
+    const { rests, session } = mailbox;
+    if (!rests || session?.restsSince(clock.now()) !== true) return;
+    if (comesBackWhole(session, redaction)) this.#passivate(mailbox);
   }
 
   #passivate(mailbox: Mailbox): void {
     const { id, session } = mailbox;
     mailbox.passivate();
     this.#take(id);
-    this.#sessions.set(id, this.#record(session!));
+    this.#sessions.set(id, recordAtRest(session!, this.#runtime.redaction));
     this.#passive += 1;
-    this.#forgetLane(id);
+    this.forgetLane(id);
   }
 }

@@ -8,6 +8,7 @@
  */
 import type { Json } from './json.ts';
 import type { SessionEvent, SessionFact } from './session/event.ts';
+import type { SessionState } from './session/session-state.ts';
 
 /** Ordered part of a mailbox. `work` is FIFO and one at a time, `control` never waits for work, `read` answers at once. */
 export type MailboxLane = 'work' | 'control' | 'read';
@@ -200,7 +201,7 @@ export interface SessionRestored extends EntryHead {
 /** A task of housekeeping ran: what the schedule counts from, over restarts. */
 export interface HousekeepingFinished extends EntryHead {
   readonly kind: 'housekeeping.finished';
-  readonly task: 'backup';
+  readonly task: 'backup' | 'compaction' | 'retention';
   readonly trigger: 'schedule' | 'command';
   readonly ok: boolean;
   readonly startedAt: number;
@@ -230,6 +231,23 @@ export interface ReadAudited extends EntryHead {
   readonly content: Record<string, never>;
 }
 
+/**
+ * What all entries of its lane up to here come to: folding may begin with it, and those in front of it may be dropped. Nothing was
+ * under way in the lane. Without `state` the lane's last session is over.
+ */
+export interface LaneCompacted extends EntryHead {
+  readonly kind: 'lane.compacted';
+  readonly sessionId: string;
+  /** Of the session, as it stands. */
+  readonly seq?: number;
+  readonly sessionVersion?: number;
+  /** Acceptances in other lanes whose outcomes are among the entries in front, by offset. */
+  readonly ended: readonly number[];
+  /** The lane's last session is over because its time was: who asks for it is told so. */
+  readonly expired?: true;
+  readonly content: { readonly state?: SessionState };
+}
+
 /** A fact of the journal. */
 export type Entry =
   | CommandAccepted
@@ -247,7 +265,8 @@ export type Entry =
   | SessionRestored
   | HousekeepingFinished
   | SessionPurged
-  | ReadAudited;
+  | ReadAudited
+  | LaneCompacted;
 
 /** What a fact is about; past tense. */
 export type EntryKind = Entry['kind'];
@@ -271,6 +290,8 @@ export interface JournalProblem {
   readonly problem: string;
 }
 
+export type CheckCount = { readonly checked: number; readonly wrong: number };
+
 /** What was checked of a journal, and found. */
 export interface JournalReport {
   readonly ok: boolean;
@@ -286,6 +307,21 @@ export interface JournalReport {
   readonly events: number;
   readonly boots: number;
   readonly lastOffset: number;
+  /** How much could be held against what it must be, and how often that was found wrong. */
+  readonly checks: {
+    readonly entries: CheckCount;
+    readonly anchors: CheckCount;
+    /** What remains of dropped commands. */
+    readonly remains: CheckCount;
+  };
+  /** Lanes whose older entries were dropped: what is left of them is chained to the hash of the last one that was. */
+  readonly anchors: number;
+  /** Entries that were dropped: of them only number and last hash are known. */
+  readonly droppedEntries: number;
+  /** Those of them that remain without content, because an id or key is known by them. */
+  readonly remains: number;
+  /** Entries whose content was removed: the chain is checked over its digest, what it said is not. */
+  readonly blankedEntries: number;
   readonly problemCount: number;
   /** The first ones, in the order in which they were found. */
   readonly problems: readonly JournalProblem[];

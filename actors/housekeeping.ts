@@ -7,16 +7,22 @@ import { housekeepingMachine } from '../machines/housekeeping.ts';
 import type { HousekeepingEvent } from '../machines/housekeeping.ts';
 import type { Host, Intent } from './host.ts';
 import type { HousekeepingLog } from './housekeeping-log.ts';
-import type { HousekeepingRun, Json } from './message.ts';
+import type { HousekeepingRun, HousekeepingTask, Json } from './message.ts';
 import type { Clock } from './ports.ts';
+
+export interface TaskParts {
+  /** `null`: by command alone. */
+  readonly intervalMs: number | null;
+  /** It is due at each start, whenever it ran before. */
+  readonly atStart?: boolean;
+  readonly run: (at: number) => Promise<Json>;
+}
 
 export interface HousekeepingParts {
   readonly host: Host;
   readonly clock: Clock;
   readonly log: HousekeepingLog;
-  /** `null`: by command alone. */
-  readonly backupIntervalMs: number | null;
-  readonly backUp: (at: number) => Promise<Json>;
+  readonly tasks: Readonly<Record<HousekeepingTask, TaskParts>>;
   readonly record: (run: HousekeepingRun) => void;
   /** A defect showed. */
   readonly crashed: (error: unknown) => void;
@@ -25,12 +31,16 @@ export interface HousekeepingParts {
 const BACK_OFF = { backOffMs: 60_000, backOffMaxMs: 3_600_000 };
 /** Longest wait that a timer of Node can hold. */
 const WAIT_MS_MAX = 2 ** 31 - 1;
+/** What is due at the same time runs in this order. */
+const TASKS = ['backup', 'compaction', 'retention'] as const satisfies readonly HousekeepingTask[];
 
 export class Housekeeping {
   readonly #parts: HousekeepingParts;
   readonly #actor: Actor<typeof housekeepingMachine>;
-  #waiting: ((run: HousekeepingRun) => void)[] = [];
-  #asked = false;
+  /** Who asked by command. */
+  readonly #waiting = new Map<HousekeepingTask, ((run: HousekeepingRun) => void)[]>();
+  /** Since the start. */
+  readonly #begun = new Set<HousekeepingTask>();
   #timer: unknown;
   #stopped = false;
 
@@ -48,13 +58,10 @@ export class Housekeeping {
   }
 
   /** Settles with how the run ended, be it the one that is under way. */
-  backUp(): Promise<HousekeepingRun> {
+  ask(task: HousekeepingTask): Promise<HousekeepingRun> {
     return new Promise((resolve) => {
-      this.#waiting.push(resolve);
-      this.#guard(() => {
-        if (this.#actor.getSnapshot().can({ type: 'backup.asked' })) this.#asked = true;
-        this.#tell({ type: 'backup.asked' });
-      });
+      this.#waiting.set(task, [...(this.#waiting.get(task) ?? []), resolve]);
+      this.#guard(() => this.#tell({ type: `${task}.asked` }));
     });
   }
 
@@ -75,32 +82,49 @@ export class Housekeeping {
       case 'schedule':
         return this.#schedule();
       case 'backUp':
-        return this.#run();
+        return this.#run('backup');
+      case 'compact':
+        return this.#run('compaction');
+      case 'applyRetention':
+        return this.#run('retention');
       default:
         throw new Error(`Housekeeping does not know how to perform '${type}'.`);
     }
   }
 
   #schedule(): void {
-    const { clock, log, backupIntervalMs } = this.#parts;
+    const { clock } = this.#parts;
     clock.clearTimeout(this.#timer);
-    if (backupIntervalMs === null || this.#stopped) return;
-    const last = log.succeededAt('backup');
-    const wait = last === undefined ? 0 : Math.max(0, last + backupIntervalMs - clock.now());
+    if (this.#stopped) return;
+    const due = TASKS.map((task) => [this.#waitOf(task), task] as const).filter(([wait]) => wait !== undefined);
+    const [next] = due.sort(([one = 0], [other = 0]) => one - other);
+    if (next === undefined) return;
+    const [wait = 0, task] = next;
     this.#timer = clock.setTimeout(
-      () => this.#guard(() => this.#tell({ type: 'backup.due' })),
+      () => this.#guard(() => this.#tell({ type: `${task}.due` })),
       Math.min(wait, WAIT_MS_MAX),
     );
   }
 
-  #run(): void {
-    const { clock, backUp } = this.#parts;
+  /** Until a task is due; at once when somebody asked for it while another one ran. */
+  #waitOf(task: HousekeepingTask): number | undefined {
+    const { clock, log, tasks } = this.#parts;
+    if ((this.#waiting.get(task) ?? []).length > 0) return 0;
+    const { intervalMs, atStart = false } = tasks[task];
+    if (intervalMs === null) return undefined;
+    if (atStart && !this.#begun.has(task)) return 0;
+    const last = log.succeededAt(task);
+    return last === undefined ? 0 : Math.max(0, last + intervalMs - clock.now());
+  }
+
+  #run(task: HousekeepingTask): void {
+    const { clock, tasks } = this.#parts;
     clock.clearTimeout(this.#timer);
     const startedAt = clock.now();
-    const trigger = this.#asked ? 'command' : 'schedule';
-    this.#asked = false;
-    const head = { task: 'backup', trigger, startedAt } as const;
-    backUp(startedAt).then(
+    this.#begun.add(task);
+    const trigger = this.#waiting.has(task) ? 'command' : 'schedule';
+    const head = { task, trigger, startedAt } as const;
+    tasks[task].run(startedAt).then(
       (result) => this.#finish({ ...head, ok: true, tookMs: clock.now() - startedAt, result }),
       (error: unknown) => {
         const text = error instanceof Error ? error.message : String(error);
@@ -110,8 +134,8 @@ export class Housekeeping {
   }
 
   #finish(run: HousekeepingRun): void {
-    const waiting = this.#waiting;
-    this.#waiting = [];
+    const waiting = this.#waiting.get(run.task) ?? [];
+    this.#waiting.delete(run.task);
     this.#guard(() => {
       if (!this.#stopped) this.#parts.record(run);
       this.#tell({ type: run.ok ? 'task.succeeded' : 'task.failed' });

@@ -8,7 +8,7 @@ import { loadCheckpoint } from './checkpoint-loading.ts';
 import type { Checkpointer } from './checkpointer.ts';
 import type { Command } from './command.ts';
 import { SERVER_LANE, sessionLane } from './entry.ts';
-import type { CommandAccepted, CommandFinished, CommandSettled, Entry } from './entry.ts';
+import type { CommandAccepted, CommandFinished, CommandSettled, Entry, StoredEntry } from './entry.ts';
 import { namesOf } from './names.ts';
 import type { Names } from './names.ts';
 import type { Early } from './phase.ts';
@@ -88,7 +88,7 @@ export class JournalFold {
       const page = await this.#read(() => this.#runtime.journal.scan({ after: this.offset, limit: PAGE_ENTRIES }));
       const last = page.at(-1);
       if (last === undefined) break;
-      for (const { entry } of page) this.#foldEntry(entry);
+      await this.#foldPage(page, last.entry.offset);
       this.offset = last.entry.offset;
       this.entries += page.length;
       onPage(page.length);
@@ -98,6 +98,22 @@ export class JournalFold {
     this.#noteLanes();
     const open = [...this.inFlight].map(([offset, { attempts }]) => [offset, attempts] as const);
     writer.resume(this.offset, this.#lanes, open, this.outcomes);
+  }
+
+  /** With what remains of commands that were dropped between its entries. */
+  async #foldPage(page: readonly StoredEntry[], last: number): Promise<void> {
+    let next = 0;
+    for (let after = this.offset; after < last;) {
+      const from = after;
+      const remains = await this.#read(() => this.#runtime.journal.remains(from, PAGE_ENTRIES));
+      for (const { entry } of remains) {
+        if (entry.offset > last) break;
+        for (; page[next]!.entry.offset < entry.offset; next += 1) this.#foldEntry(page[next]!.entry);
+        this.#foldCommand(entry);
+      }
+      after = remains.at(-1)?.entry.offset ?? last;
+    }
+    for (; next < page.length; next += 1) this.#foldEntry(page[next]!.entry);
   }
 
   /** The newest checkpoint that can be used, or none: then everything is folded. */
@@ -189,10 +205,13 @@ export class JournalFold {
 
   #foldEntry(entry: Entry): void {
     this.#lanes.set(entry.lane, entry.laneSeq);
+    if (entry.kind === 'server.started') this.boot = entry.boot + 1;
+    this.#foldCommand(entry);
+    if (entry.lane !== SERVER_LANE) this.#foldSession(entry);
+  }
+
+  #foldCommand(entry: Entry): void {
     switch (entry.kind) {
-      case 'server.started':
-        this.boot = entry.boot + 1;
-        return;
       case 'command.accepted':
         this.inFlight.set(entry.offset, { accepted: entry, attempts: 0 });
         break;
@@ -212,10 +231,16 @@ export class JournalFold {
         if (survivor !== undefined) this.told.push([survivor, entry]);
         break;
       }
+      case 'lane.compacted':
+        if (entry.expired === true) this.#runtime.expired.add(entry.sessionId);
+        for (const offset of entry.ended) this.inFlight.delete(offset);
+        // Nothing was under way in its lane; what was read of it may have been dropped meanwhile.
+        for (const [offset, { accepted }] of this.inFlight)
+          if (accepted.lane === entry.lane) this.inFlight.delete(offset);
+        break;
       default:
         break;
     }
-    if (entry.lane !== SERVER_LANE) this.#foldSession(entry);
   }
 
   #restore(identity: CommandAccepted | CommandSettled, end: CommandSettled | CommandFinished): void {

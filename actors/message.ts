@@ -171,7 +171,9 @@ export interface PictureQuestion {
 
 /** `headSeq`: the newest event there is, when a later one was asked for. */
 export type NotThere =
-  { readonly missing: 'session' | 'epoch' } | { readonly missing: 'seq'; readonly headSeq: number };
+  | { readonly missing: 'session' | 'epoch' }
+  | { readonly missing: 'seq'; readonly headSeq: number }
+  | { readonly missing: 'dropped'; readonly firstSeq: number };
 
 /** What a handler of a server command may look at. */
 export interface ServerView {
@@ -202,6 +204,10 @@ export interface ServerView {
   readonly housekeeping: readonly HousekeepingRun[];
   /** Makes a backup now, or waits for the one that is being made. Never rejects. */
   backUp(): Promise<Outcome>;
+  /** Drops what is old of the journal now, or waits for the run that does. Never rejects. */
+  compact(): Promise<Outcome>;
+  /** Drops what journal.retention says may not be there; settles when it is over. */
+  applyRetention(): Promise<Outcome>;
   /** Reasons why the server is not healthy; empty when it is. */
   readonly issues: readonly string[];
   engineCapabilities(kind: string): readonly string[];
@@ -209,7 +215,7 @@ export interface ServerView {
   purge(sessionId: string): Promise<Outcome>;
 }
 
-export type HousekeepingTask = 'backup';
+export type HousekeepingTask = 'backup' | 'compaction' | 'retention';
 
 /** How a task of housekeeping ended; `result` says of a success what was done, `error` of a failure why, for people. */
 export interface HousekeepingRun {

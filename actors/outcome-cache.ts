@@ -96,14 +96,25 @@ export class OutcomeCache {
    * free when it is the oldest.
    */
   forget(quoted: string): void {
+    this.#forget((kept) => kept.includes(quoted) || kept.includes(ESCAPED));
+  }
+
+  /** Forgets those that this says of, by place and owner. */
+  forgetWhere(isConcerned: (place: number, owner: number) => boolean): void {
+    this.#forget((_kept, place, owner) => isConcerned(place, owner));
+  }
+
+  #forget(isConcerned: (kept: Buffer, place: number, owner: number) => boolean): void {
     for (const [number, { bytes, words, end }] of this.#chunks) {
       let at = number === this.#oldest ? this.#head : 0;
       while (at < end) {
         const head = at / 4;
         const next = at + words[head + BYTES]!;
         const kept = bytes.subarray(at + HEAD_BYTES, next);
-        if (kept.includes(quoted) || kept.includes(ESCAPED)) {
-          this.#onDropped(number * STRIDE + at, words[head + OWNER]!);
+        const place = number * STRIDE + at;
+        const owner = words[head + OWNER]!;
+        if (isConcerned(kept, place, owner)) {
+          this.#onDropped(place, owner);
           kept.fill(0);
           words[head + TEXT] = 0;
           words[head + OUTCOME] = 0;

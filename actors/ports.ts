@@ -3,6 +3,7 @@
  * one conformance suite per port certifies them.
  */
 import type { Entry, JournalReader, StoredEntry } from './entry.ts';
+import type { JournalSize, LaneAnchor, LaneStore } from './lane-store.ts';
 import type { CommandContract, CommandFrame, Failure, Json, Outcome, Principal, SessionView } from './message.ts';
 import type { SessionEvent } from './session/event.ts';
 
@@ -57,7 +58,7 @@ export class JournalRefused extends Error {
   override readonly name = 'JournalRefused';
 }
 
-export type { StoredEntry };
+export type { JournalSize, LaneAnchor, LaneStore, StoredEntry };
 
 /** Entries to be blanked: those that all the given fields fit. */
 export interface BlankRange {
@@ -160,7 +161,7 @@ export interface JournalBackup {
  *   over it. What was blanked before is left alone. Snapshots of what is blanked go with it. It never fails appends.
  * - *Exclusive.* A second `open` on the same data, from any process, is refused until `close` or the end of the process.
  */
-export interface Journal extends JournalReader, DerivedStore {
+export interface Journal extends JournalReader, DerivedStore, LaneStore {
   readonly durability: 'durable' | 'volatile';
   /** Text for people: a path, or `memory`. */
   readonly location: string;

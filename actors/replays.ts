@@ -22,14 +22,14 @@ interface StoredCommand {
   readonly outcome: Outcome;
 }
 
-/** A look-up has come to its end; `stored` is absent when the journal could not be read. */
+/** A look-up has come to its end; `stored` is absent when the journal could not be read, and gone when it was dropped. */
 export interface OutcomeLoaded {
   readonly type: 'outcome.loaded';
   readonly parsed: ParsedCommand;
   readonly connection: Connection;
   readonly known: SettledCommand;
   readonly byKey: boolean;
-  readonly stored: StoredCommand | undefined;
+  readonly stored: StoredCommand | 'gone' | undefined;
 }
 
 export class Replays {
@@ -104,14 +104,17 @@ export class Replays {
     if (this.refusesToWait(parsed, connection)) return;
     const { telemetry, journal, releases, writer } = this.#runtime;
     connection.pending += 1;
-    const loaded = async (): Promise<StoredCommand | undefined> => {
+    const loaded = async (): Promise<StoredCommand | 'gone' | undefined> => {
       const end = await journal.read(known.offset);
+      // Of what is durable nothing is missing but what was dropped.
+      if (end === undefined) return known.offset <= writer.durableOffset ? 'gone' : undefined;
       if (end?.entry.kind === 'command.settled') return { fingerprint: end.fingerprint, outcome: outcomeOf(end.entry) };
       if (end?.entry.kind !== 'command.finished') return undefined;
       const start = await journal.read(end.entry.acceptedOffset);
-      return { fingerprint: start?.fingerprint, outcome: outcomeOf(end.entry) };
+      if (start === undefined) return 'gone';
+      return { fingerprint: start.fingerprint, outcome: outcomeOf(end.entry) };
     };
-    const tell = (stored: StoredCommand | undefined): void => {
+    const tell = (stored: StoredCommand | 'gone' | undefined): void => {
       if (!this.#loads.delete(giveUp)) return;
       connection.pending -= 1;
       this.#onLoaded({ type: 'outcome.loaded', parsed, connection, known, byKey, stored });
@@ -127,7 +130,13 @@ export class Replays {
   }
 
   /** The look-up is over. */
-  loaded({ parsed, connection, known, byKey, stored }: OutcomeLoaded): void {
+  loaded({
+    parsed,
+    connection,
+    known,
+    byKey,
+    stored,
+  }: OutcomeLoaded & { readonly stored: StoredCommand | undefined }): void {
     if (stored === undefined) {
       const error = 'The stored outcome of this command can not be read now';
       this.#outcomes.refuse(connection, parsed, failure('JOURNAL_UNAVAILABLE', error), true);

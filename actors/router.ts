@@ -125,7 +125,8 @@ export class Router {
     this.#depth += 1;
     try {
       if (event.type === 'command.received') this.#receive(event.parsed, event.connection);
-      else this.#replays.loaded(event);
+      else if (event.stored === 'gone') this.#forget(event);
+      else this.#replays.loaded({ ...event, stored: event.stored });
     } catch (error) {
       this.#runtime.crashed(error);
       if (this.#handling === undefined) this.outcomes.refuse(event.connection, event.parsed, unavailable(), false);
@@ -173,6 +174,16 @@ export class Router {
     const sameId = names.byId === undefined ? undefined : deduplication.find(names.byId);
     if (sameId !== undefined && this.#replays.meet(parsed, connection, sameId, false)) return;
     this.#admit(parsed, connection, keyScope, names);
+  }
+
+  /** The entry of its outcome was dropped: the name is new. */
+  #forget({ parsed, connection, byKey }: OutcomeLoaded): void {
+    const { frame } = parsed;
+    const keyScope = frame.idempotencyKey === undefined ? undefined : this.#keyScope(parsed);
+    const names = namesOf(connection.principal.id, frame.id, keyScope, frame.idempotencyKey);
+    const name = byKey ? names.byKey : names.byId;
+    if (name !== undefined) this.#runtime.deduplication.forgetDropped(name);
+    this.#receive(parsed, connection);
   }
 
   #await(parsed: ParsedCommand, connection: Connection): void {

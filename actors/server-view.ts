@@ -68,6 +68,8 @@ export function createServerView(sources: ServerViewSources): ServerView {
       return upkeep().runs;
     },
     backUp: () => upkeep().backUp(),
+    compact: () => upkeep().compact(),
+    applyRetention: () => upkeep().applyRetention(),
     get issues() {
       return issues();
     },

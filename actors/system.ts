@@ -33,7 +33,7 @@ import { Subscriptions } from './subscriptions.ts';
 import { supervisionTree } from './supervision-tree.ts';
 import { Supervisor } from './supervisor.ts';
 import type { SystemPorts } from './system-ports.ts';
-import { Upkeep } from './upkeep.ts';
+import { noSchedule, Upkeep } from './upkeep.ts';
 import type { UpkeepOptions } from './upkeep.ts';
 
 export type { SystemPorts };
@@ -142,7 +142,6 @@ class RunningSystem implements System, CoreOwner {
       restartChild: (child) => this.#restartSession(child),
       escalate: () => this.#failed({ child: 'sessions', error: 'too many sessions failed' }),
     });
-    const noSchedule = { backupIntervalMs: null };
     this.#upkeep = new Upkeep(this.#shared, options.upkeep ?? noSchedule, () => this.#rebuild.core);
   }
 

@@ -2,20 +2,42 @@
  * Housekeeping with its supervisor and what it did so far: a branch of the tree that fails alone. When restarting does not help
  * it is left aside, and the server goes on and says so. State: volatile, but for the log.
  */
+import { compactJournal } from './compaction.ts';
 import type { Core } from './core.ts';
 import { SERVER_LANE } from './entry.ts';
 import { Housekeeping } from './housekeeping.ts';
 import { HousekeepingLog } from './housekeeping-log.ts';
 import { failure } from './message.ts';
-import type { HousekeepingRun, Json, Outcome } from './message.ts';
+import type { HousekeepingRun, HousekeepingTask, Json, Outcome } from './message.ts';
 import type { Shared } from './runtime.ts';
+import { applyRetention, placeEveryMs } from './retention.ts';
 import { supervisionTree } from './supervision-tree.ts';
 import { Supervisor } from './supervisor.ts';
 
 export interface UpkeepOptions {
   /** `null`: backups are made by command alone. */
   readonly backupIntervalMs: number | null;
+  /** The same for compaction. */
+  readonly compactionIntervalMs: number | null;
+  /** Nothing younger is dropped. */
+  readonly keptMs: number;
+  /** `null`: nothing goes by its age, or for its size. */
+  readonly retention: { readonly maxAgeMs: number | null; readonly maxBytes: number | null };
 }
+
+/** Everything by command alone. */
+export const noSchedule: UpkeepOptions = {
+  backupIntervalMs: null,
+  compactionIntervalMs: null,
+  keptMs: 0,
+  retention: { maxAgeMs: null, maxBytes: null },
+};
+
+/** By command alone, a backup of the last day is asked for before anything is dropped. */
+const BACKUP_AGE_MS_MAX = 24 * 60 * 60 * 1000;
+
+/** Retention is applied at least that often where nothing says how often to compact. */
+const RETENTION_INTERVAL_MS = 60 * 60 * 1000;
 
 /** A backup is stale when it is older than so many intervals: one may be under way, and one may have failed. */
 const STALE_INTERVALS = 2;
@@ -52,16 +74,32 @@ export class Upkeep {
 
   /** Why the server is not healthy, for people. */
   get issues(): readonly string[] {
-    const { backupIntervalMs } = this.#options;
+    const { backupIntervalMs, compactionIntervalMs } = this.#options;
     const issues: string[] = [];
     if (this.#setAside !== undefined) issues.push(`Housekeeping failed too often and is set aside: ${this.#setAside}`);
-    const last = this.#log.last('backup');
-    if (last?.ok === false) issues.push(`The last backup failed: ${last.error ?? 'unknown'}`);
-    const since = this.#log.succeededAt('backup') ?? this.#startedAt;
-    if (backupIntervalMs === null || since === undefined) return issues;
-    const age = this.#shared.clock.now() - since;
-    if (age > STALE_INTERVALS * backupIntervalMs) issues.push(`The newest backup is ${Math.round(age / 1000)} s old`);
+    issues.push(...this.#issuesOf('backup', backupIntervalMs));
+    // Whoever asked for it was told why it failed; only what the schedule waits for is a matter of health.
+    if (compactionIntervalMs !== null) issues.push(...this.#issuesOf('compaction', compactionIntervalMs));
+    if (this.#retentionIntervalMs !== null) issues.push(...this.#issuesOf('retention', this.#retentionIntervalMs));
     return issues;
+  }
+
+  #issuesOf(task: HousekeepingTask, intervalMs: number | null): string[] {
+    const issues: string[] = [];
+    const last = this.#log.last(task);
+    if (last?.ok === false) issues.push(`The last ${task} failed: ${last.error ?? 'unknown'}`);
+    const since = this.#log.succeededAt(task) ?? this.#startedAt;
+    if (intervalMs === null || since === undefined) return issues;
+    const age = this.#shared.clock.now() - since;
+    if (age > STALE_INTERVALS * intervalMs) issues.push(`The newest ${task} is ${Math.round(age / 1000)} s old`);
+    return issues;
+  }
+
+  get #retentionIntervalMs(): number | null {
+    const { compactionIntervalMs, keptMs, retention } = this.#options;
+    if (retention.maxAgeMs === null && retention.maxBytes === null) return null;
+    const age = Math.max(retention.maxAgeMs ?? Infinity, keptMs);
+    return compactionIntervalMs ?? Math.min(RETENTION_INTERVAL_MS, placeEveryMs(age));
   }
 
   /** The server is live, be it again. */
@@ -81,12 +119,53 @@ export class Upkeep {
   }
 
   /** A run by command; one that is under way is awaited. */
-  async backUp(): Promise<Outcome> {
+  backUp(): Promise<Outcome> {
+    return this.#ask('backup', 'BACKUP_FAILED');
+  }
+
+  compact(): Promise<Outcome> {
+    return this.#ask('compaction', 'COMPACTION_FAILED');
+  }
+
+  applyRetention(): Promise<Outcome> {
+    return this.#ask('retention', 'COMPACTION_FAILED');
+  }
+
+  async #ask(task: HousekeepingTask, errorCode: 'BACKUP_FAILED' | 'COMPACTION_FAILED'): Promise<Outcome> {
     await this.#begun;
     const housekeeping = this.#housekeeping;
-    if (housekeeping === undefined) return failure('BACKUP_FAILED', this.#setAside ?? 'The server is being stopped');
-    const { ok, result, error } = await housekeeping.backUp();
-    return ok ? { success: true, data: result ?? null } : failure('BACKUP_FAILED', error ?? 'unknown');
+    if (housekeeping === undefined) return failure(errorCode, this.#setAside ?? 'The server is being stopped');
+    const { ok, result, error } = await housekeeping.ask(task);
+    return ok ? { success: true, data: result ?? null } : failure(errorCode, error ?? 'unknown');
+  }
+
+  /** @throws why nothing may be dropped: what is dropped must be in a backup that was verified. */
+  #mustBeBackedUp(): void {
+    const { clock, journal } = this.#shared;
+    // It is gone with the process anyway.
+    if (journal.durability === 'volatile') return;
+    const { backupIntervalMs, compactionIntervalMs } = this.#options;
+    const allowed = backupIntervalMs ?? compactionIntervalMs ?? BACKUP_AGE_MS_MAX;
+    const last = this.#log.succeededAt('backup');
+    if (last === undefined) throw new Error('There is no verified backup of the journal: make one first');
+    const age = clock.now() - last;
+    if (age <= allowed) return;
+    const seconds = (ms: number): number => Math.round(ms / 1000);
+    throw new Error(
+      `The newest verified backup is ${seconds(age)} s old, more than ${seconds(allowed)} s: make one first`,
+    );
+  }
+
+  async #compact(at: number): Promise<Json> {
+    this.#mustBeBackedUp();
+    const { journal } = this.#shared;
+    return { ...(await compactJournal(journal, this.#core, { before: at - this.#options.keptMs })) };
+  }
+
+  /** A limit that the operator set: it does not wait for a backup, which would keep what is to go. */
+  async #retain(at: number): Promise<Json> {
+    const { keptMs, retention } = this.#options;
+    return { ...(await applyRetention(this.#shared.journal, this.#core, { ...retention, keptMs }, at)) };
   }
 
   stop(): void {
@@ -104,8 +183,14 @@ export class Upkeep {
       host,
       clock,
       log: this.#log,
-      backupIntervalMs: this.#options.backupIntervalMs,
-      backUp: async (at): Promise<Json> => ({ ...(await journal.backup(at)) }),
+      tasks: {
+        backup: {
+          intervalMs: this.#options.backupIntervalMs,
+          run: async (at) => ({ ...(await journal.backup(at)) }),
+        },
+        compaction: { intervalMs: this.#options.compactionIntervalMs, run: (at) => this.#compact(at) },
+        retention: { intervalMs: this.#retentionIntervalMs, atStart: true, run: (at) => this.#retain(at) },
+      },
       record: (run) => this.#record(run),
       crashed: (error) => this.#crashed(error),
     });

@@ -7,7 +7,14 @@ import { assign, setup } from 'xstate';
 import { effect, MICROSTEPS_MAX } from './effect.ts';
 
 export type HousekeepingEvent =
-  { type: 'backup.due' } | { type: 'backup.asked' } | { type: 'task.succeeded' } | { type: 'task.failed' };
+  | { type: 'backup.due' }
+  | { type: 'backup.asked' }
+  | { type: 'compaction.due' }
+  | { type: 'compaction.asked' }
+  | { type: 'retention.due' }
+  | { type: 'retention.asked' }
+  | { type: 'task.succeeded' }
+  | { type: 'task.failed' };
 
 export interface HousekeepingInput {
   readonly backOffMs: number;
@@ -27,6 +34,8 @@ export const housekeepingMachine = setup({
     /** Its host arms a timer for what is due next, or says at once that it is. */
     schedule: effect('schedule'),
     backUp: effect('backUp'),
+    compact: effect('compact'),
+    applyRetention: effect('applyRetention'),
     countFailure: assign({ failures: ({ context }) => context.failures + 1 }),
     forgetFailures: assign({ failures: 0 }),
   },
@@ -41,7 +50,14 @@ export const housekeepingMachine = setup({
     idle: {
       description: 'Nothing runs; a timer is set for what is due next.',
       entry: 'schedule',
-      on: { 'backup.due': 'backingUp', 'backup.asked': 'backingUp' },
+      on: {
+        'backup.due': 'backingUp',
+        'backup.asked': 'backingUp',
+        'compaction.due': 'compacting',
+        'compaction.asked': 'compacting',
+        'retention.due': 'retaining',
+        'retention.asked': 'retaining',
+      },
     },
     backingUp: {
       description: 'The journal is being copied, verified and put in place, beside the work of the server.',
@@ -51,9 +67,25 @@ export const housekeepingMachine = setup({
         'task.failed': { target: 'backingOff', actions: 'countFailure' },
       },
     },
+    compacting: {
+      description: 'Entries that are old are being dropped, lane by lane, beside the work of the server.',
+      entry: 'compact',
+      on: {
+        'task.succeeded': { target: 'idle', actions: 'forgetFailures' },
+        'task.failed': { target: 'backingOff', actions: 'countFailure' },
+      },
+    },
+    retaining: {
+      description: 'What is older or more than may be kept is being dropped, beside the work of the server.',
+      entry: 'applyRetention',
+      on: {
+        'task.succeeded': { target: 'idle', actions: 'forgetFailures' },
+        'task.failed': { target: 'backingOff', actions: 'countFailure' },
+      },
+    },
     backingOff: {
       description: 'A task failed: the schedule waits before it tries again.',
-      on: { 'backup.asked': 'backingUp' },
+      on: { 'backup.asked': 'backingUp', 'compaction.asked': 'compacting', 'retention.asked': 'retaining' },
       after: { backOff: 'idle' },
     },
   },

@@ -30,7 +30,6 @@ const plannedKeys: readonly (readonly [path: string, what: string])[] = [
   ['auth', 'authentication is'],
   ['authTokenFile', 'authentication is'],
   ['breaker', 'circuit breakers are'],
-  ['journal.retention', 'retention is'],
   ['rateLimit', 'rate limiting is'],
   ['timeouts.uiRequestMs', 'questions to people are'],
 ];

@@ -109,7 +109,7 @@ const schema = z.strictObject({
   idempotency: section({
     entriesMax: count(1_000_000),
     cacheBytesMax: bytes(64 * MIB),
-    /** No outcome younger than this is taken by retention or compaction: there are none yet, so every value is kept. */
+    /** No outcome younger than this is taken by retention or compaction. */
     ttlMs: waitMs(10 * MINUTE_MS),
   }),
 
@@ -145,6 +145,13 @@ const schema = z.strictObject({
     checkpointEvery: count(50_000),
     /** Every read leaves an entry: who asked what, and when. Its answer waits for that. */
     auditReads: flag(false),
+    /** What goes without being asked, at each start and from then on; 0: nothing for this reason. */
+    retention: section({
+      /** Older entries of sessions, and what was said in older ones of the server. */
+      maxAgeMs: whole(0, Number.MAX_SAFE_INTEGER).default(0),
+      /** The oldest, as long as the journal is larger; its log and what is free in the file do not count. */
+      maxBytes: whole(0, Number.MAX_SAFE_INTEGER).default(0),
+    }),
   }),
 
   /** A session that nobody uses leaves memory, and comes back with the next command. */
@@ -165,6 +172,11 @@ const schema = z.strictObject({
     keep: whole(1, 10_000).default(7),
     /** null is the folder `backups` in the data directory. A disk of its own outlives that one. */
     dir: place.default(null),
+  }),
+
+  compaction: section({
+    /** From the end of one that succeeded to the next one; 0 compacts by command alone. */
+    intervalMs: whole(0, WAIT_MS_MAX).default(0),
   }),
 
   /** Rate limiting is not part of this version. The key is there so that a file can say so. */

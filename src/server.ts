@@ -131,7 +131,15 @@ export function createServer(config: Config, parts: ServerParts = {}): Server {
       serverVersion: packageVersion,
       defaultEngine: config.engine,
       limits: limitsOf(config),
-      upkeep: { backupIntervalMs: config.backup.intervalMs || null },
+      upkeep: {
+        backupIntervalMs: config.backup.intervalMs || null,
+        compactionIntervalMs: config.compaction.intervalMs || null,
+        keptMs: config.idempotency.ttlMs,
+        retention: {
+          maxAgeMs: config.journal.retention.maxAgeMs || null,
+          maxBytes: config.journal.retention.maxBytes || null,
+        },
+      },
       onFatal(error) {
         failed = true;
         (parts.onFatal ?? rethrow)(error);

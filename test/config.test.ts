@@ -251,7 +251,7 @@ describe('the file', () => {
     expect(problems({ file: path })).toEqual([problem.replace('FILE', path)]);
   });
 
-  it.each(['breaker.failureThreshold', 'alerts.intervalMs', 'journal.retention.maxAgeMs', 'timeouts.uiRequestMs'])(
+  it.each(['breaker.failureThreshold', 'alerts.intervalMs', 'timeouts.uiRequestMs'])(
     'with %s of a later version is refused, because it would do nothing',
     (key) => {
       const content = key.split('.').reduceRight<unknown>((value, part) => ({ [part]: value }), 1);

@@ -60,13 +60,7 @@ export function stepsOf(
     case 'session.event':
       if (entry.eventType !== 'session_expiring') return silent ? [{ type: 'spoke' }] : undefined;
       if (state === undefined) return undefined;
-      return [
-        {
-          type: 'announced',
-          extensions: state.lease.extensions,
-          extensionsMax: state.lease.policy.extensionsMax,
-        },
-      ];
+      return [announcedBy(state)];
     case 'command.accepted': {
       if (entry.mailbox !== 'work' || entry.lane !== journalLane) return undefined;
       const { offset, commandId, deadlineAt } = entry;
@@ -92,6 +86,11 @@ export function stepsOf(
     default:
       return undefined;
   }
+}
+
+/** Everybody was told of the end of a session that is in this state. */
+export function announcedBy({ lease: { extensions, policy } }: SessionState): ChartStep {
+  return { type: 'announced', extensions, extensionsMax: policy.extensionsMax };
 }
 
 function withFacts(

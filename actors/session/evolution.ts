@@ -11,7 +11,7 @@ import type { SessionInput } from '../../machines/session.ts';
 import { sessionLane } from '../entry.ts';
 import type { Entry } from '../entry.ts';
 import type { Host, Intent } from '../host.ts';
-import { stepsOf } from './chart-step.ts';
+import { announcedBy, stepsOf } from './chart-step.ts';
 import type { ChartSteps } from './chart-step.ts';
 import { evolve } from './evolve.ts';
 import { OwedSteps } from './owed-steps.ts';
@@ -153,10 +153,18 @@ export class Evolution {
   #evolve(entry: Entry): ChartSteps | undefined {
     const turn = this.#state?.turn ?? null;
     const silent = turn !== null && !turn.agentOpen && !turn.turnOpen;
+    const begins = this.#state === undefined && entry.kind === 'lane.compacted';
     this.#state = evolve(this.#state, entry);
     this.#offset = entry.offset;
     this.#laneSeq = entry.laneSeq;
+    if (begins && this.#state !== undefined) return this.#begin(this.#state);
     return stepsOf(entry, this.#journalLane, turn, silent, this.#state);
+  }
+
+  /** Folding begins in the middle: the chart is told what it has not seen. */
+  #begin(state: SessionState): ChartSteps | undefined {
+    this.#owe([{ type: 'opened' }]);
+    return state.lease.announced ? [announcedBy(state)] : undefined;
   }
 
   #owe(steps: ChartSteps): void {

@@ -15,7 +15,7 @@ import type {
 import type { Json } from '../json.ts';
 import type { SessionEvent, SessionFact, SessionOpened } from './event.ts';
 import { isActivity, openLease } from './lease.ts';
-import type { Lease } from './lease.ts';
+import type { Lease } from './lease-policy.ts';
 import type { SessionState, SessionView } from './session-state.ts';
 
 /** Of these events, what happened is all that is folded: they are long, and need not even be read. */
@@ -67,6 +67,9 @@ function evolveBy(state: SessionState | undefined, entry: Entry): SessionState |
     case 'session.purged':
       if (state !== undefined) state.closed = 'purged';
       return state;
+    case 'lane.compacted':
+      // Whoever folded what is in front of it knows it all.
+      return state ?? resumeFrom(entry.content.state);
     case 'command.accepted':
     case 'server.started':
     case 'server.recovered':
@@ -82,7 +85,7 @@ function evolveBy(state: SessionState | undefined, entry: Entry): SessionState |
 
 /** The text of what folds: what was folded by another one is not taken over. A test counts its functions. */
 export function evolveSource(): string {
-  const own = [evolve, evolveBy, settle, applyFact, openSession, extendLease, beginTurn];
+  const own = [evolve, evolveBy, settle, applyFact, resumeFrom, openSession, extendLease, beginTurn];
   const events = [applyEventOf, applyEvent, applyChange, [...TOLD_BY_TYPE]];
   return [...own, ...events, isActivity, openLease].map(String).join('\n');
 }
@@ -119,6 +122,14 @@ function applyFact(state: SessionState | undefined, fact: SessionFact, entry: En
     default:
       return fact satisfies never;
   }
+}
+
+/** What it did not know yet when it was written is as a creation leaves it. */
+function resumeFrom(state: SessionState | undefined): SessionState | undefined {
+  if (state === undefined) return undefined;
+  const { createdAt, openedOffset, id: sessionId, lease } = state;
+  const fact = { ...state, type: 'session.opened' as const, sessionId, machineVersion: '', lease: lease.policy };
+  return { ...openSession(fact, createdAt, openedOffset), ...structuredClone(state) };
 }
 
 /** A session as its creation leaves it. */

@@ -28,8 +28,14 @@ export interface FoldTarget {
 const NONE = { session: undefined, quarantine: undefined };
 
 export function foldEntry(runtime: Runtime, target: FoldTarget, entry: Entry): Folded {
-  const opened = openingOf(entry);
   const before = target.session;
+  if (entry.kind === 'lane.compacted' && before !== undefined && before.laneSeq !== entry.laneSeq - 1) {
+    // What is in front of it was dropped while it was read.
+    before.stop();
+    target.take(NONE);
+    return foldEntry(runtime, target, entry) ?? 'closed';
+  }
+  const opened = before === undefined && target.quarantine === undefined ? beginningOf(entry) : openingOf(entry);
   if (opened === undefined && before === undefined) {
     if (target.quarantine === undefined || !closes(entry)) return undefined;
     if (entry.kind === 'session.expired') runtime.expired.add(target.id);
@@ -74,9 +80,14 @@ export function closes(entry: Entry): boolean {
   return factsOf(entry).some(({ type }) => type === 'session.closed');
 }
 
-/** It makes a session. */
+/** A session may begin with it. */
 export function opens(entry: Entry): boolean {
-  return openingOf(entry) !== undefined;
+  return beginningOf(entry) !== undefined;
+}
+
+/** The session that folding begins with here, when what is in front was not folded. */
+export function beginningOf(entry: Entry): Pick<SessionOpened, 'engine' | 'epoch'> | undefined {
+  return entry.kind === 'lane.compacted' ? entry.content.state : openingOf(entry);
 }
 
 /** The session that it makes. */

@@ -11,7 +11,8 @@ import type { ChartView, NotThere, PictureQuestion, SessionPicture } from '../me
 import type { Clock } from '../ports.ts';
 import { sessionMachine } from '../../machines/session.ts';
 import { Evolution } from './evolution.ts';
-import { openingOf } from './fold.ts';
+import { beginningOf, openingOf } from './fold.ts';
+import type { SessionFold } from './session-fold.ts';
 import type { SessionState } from './session-state.ts';
 
 /** Nothing in a durable chart waits: its deadlines are data. */
@@ -26,7 +27,7 @@ const NO_CLOCK: Clock = {
   },
 };
 
-class LaneFold {
+export class LaneFold {
   readonly #host = new Host(NO_CLOCK);
   readonly #id: string;
   readonly #mailboxDepthMax: number;
@@ -42,6 +43,11 @@ class LaneFold {
     return this.#evolution?.state;
   }
 
+  /** All of it, for who goes on from here; undefined while there is no session. */
+  get whole(): SessionFold | undefined {
+    return this.#evolution?.whole;
+  }
+
   /** The chart as XState persists it. */
   get snapshot(): unknown {
     return this.#evolution?.snapshot;
@@ -52,7 +58,7 @@ class LaneFold {
    * on; with the entry that opens the session.
    */
   take(entry: Entry, waiting: readonly CommandAccepted[] = []): void {
-    const opened = openingOf(entry);
+    const opened = this.#evolution?.laneSeq === entry.laneSeq - 1 ? openingOf(entry) : beginningOf(entry);
     if (opened !== undefined) {
       this.#evolution?.stop();
       this.#evolution = new Evolution(this.#host, this.#id, opened.engine, this.#mailboxDepthMax);
@@ -120,6 +126,7 @@ export async function pictureAt(
   const fold = new LaneFold(sessionId, mailboxDepthMax);
   let found: SessionPicture | undefined;
   let seen = false;
+  let before = 0;
   /** It is the incarnation that was asked for, or any if none was. */
   let wanted = false;
   for (let after = 0; ;) {
@@ -128,12 +135,17 @@ export async function pictureAt(
     if (last === undefined) break;
     after = last.entry.offset;
     for (const { entry } of page) {
-      const opened = openingOf(entry);
+      // What is in front of it was dropped, perhaps just now.
+      const dropped = entry.kind === 'lane.compacted' && before !== entry.laneSeq - 1 ? entry.content.state : undefined;
+      before = entry.laneSeq;
+      if (dropped !== undefined && seq !== undefined && seq < dropped.seq && isOf(dropped, epoch))
+        return { missing: 'dropped', firstSeq: dropped.seq };
+      const opened = dropped ?? openingOf(entry);
       if (opened !== undefined) {
         // It ends where the next one begins.
         if (wanted && epoch !== undefined) return pictureOrNone(fold, found, seq);
         seen = true;
-        wanted = epoch === undefined || opened.epoch === epoch;
+        wanted = epoch === undefined || opened.epoch === epoch || (dropped !== undefined && isOf(dropped, epoch));
         found = undefined;
         watch?.begun();
       }
@@ -152,6 +164,10 @@ export async function pictureAt(
   return wanted ? pictureOrNone(fold, found, seq) : { missing: 'epoch' };
 }
 
+function isOf({ epoch, incarnation }: SessionState, asked: string | undefined): boolean {
+  return asked === undefined || asked === epoch || asked === incarnation;
+}
+
 function pictureOrNone(
   fold: LaneFold,
   found: SessionPicture | undefined,
@@ -167,7 +183,11 @@ function pictureOrNone(
  * Work that had been accepted for a session before it was there. Behind a creation that had to wait, and only then: it is the
  * first work of its mailbox.
  */
-async function waitingFor(journal: EntryReader, opening: Entry, sessionId: string): Promise<CommandAccepted[]> {
+export async function waitingFor(
+  journal: Pick<EntryReader, 'scan'>,
+  opening: Entry,
+  sessionId: string,
+): Promise<CommandAccepted[]> {
   if (opening.kind !== 'command.finished') return [];
   const waiting = new Map<number, CommandAccepted>();
   for (let after = opening.acceptedOffset; after < opening.offset;) {

@@ -5,20 +5,7 @@
 import type { Entry } from '../entry.ts';
 import { activityOf } from './event.ts';
 import type { SessionEvent } from './event.ts';
-import type { LeasePolicy } from './lease-policy.ts';
-
-/** The fold of a session's lifetime. */
-export interface Lease {
-  readonly policy: LeasePolicy;
-  deadlineAt: number;
-  extensions: number;
-  /** When it was extended last. */
-  extendedAt: number | null;
-  /** Everybody attached was told of this deadline. */
-  announced: boolean;
-  /** The session is older than lifetimes are: nobody who made it was told that it ends. */
-  inherited: boolean;
-}
+import type { Lease, LeasePolicy } from './lease-policy.ts';
 
 /** Of sessions whose journal does not say: what was the default when lifetimes began. Never to be changed. */
 const INHERITED: LeasePolicy = {

@@ -2,7 +2,7 @@
  * What a session is, as data: the fold of its journal entries (see `evolve.ts`), and nothing else. State: durable.
  */
 import type { Json } from '../json.ts';
-import type { Lease } from './lease.ts';
+import type { Lease } from './lease-policy.ts';
 
 export interface SessionState {
   readonly id: string;

@@ -154,6 +154,16 @@ export class Session {
     this.show(extendedEvent(this.state.lease), undefined);
   }
 
+  /** Records what its lane comes to. @returns the offset of that entry. */
+  compact(ended: readonly number[]): number | undefined {
+    const { state } = this;
+    if (state === undefined || state.closed !== null) return undefined;
+    const { seq, version: sessionVersion } = state;
+    // It is written down later than now.
+    const content = { state: structuredClone(state) };
+    return this.record({ kind: 'lane.compacted', sessionId: this.id, seq, sessionVersion, ended, content }).offset;
+  }
+
   /** Keeps what it is now, so that the next fold begins here; written when all that it shows is durable. */
   keep(): void {
     if (this.#keptAt === this.#evolution.laneSeq) return;

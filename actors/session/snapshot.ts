@@ -9,7 +9,7 @@ import { chartHash } from '../chart-hash.ts';
 import type { Limits } from '../limits.ts';
 import type { LaneSnapshot } from '../ports.ts';
 import { textHash } from '../text-hash.ts';
-import { stepsOf } from './chart-step.ts';
+import { announcedBy, stepsOf } from './chart-step.ts';
 import { evolveSource } from './evolve.ts';
 import { Evolution } from './evolution.ts';
 import { OwedSteps } from './owed-steps.ts';
@@ -40,7 +40,7 @@ export function snapshotOf(lane: string, fold: SessionFold, limits: Limits): Lan
 }
 
 /** The session behind a snapshot, or why it can't be taken from there. */
-export function foldOf(snapshot: LaneSnapshot, limits: Limits): SessionFold | string {
+export function foldOf(snapshot: LaneSnapshot, limits: Pick<Limits, 'mailboxDepthMax'>): SessionFold | string {
   let body: Body;
   try {
     body = JSON.parse(snapshot.body) as Body;
@@ -55,12 +55,12 @@ export function foldOf(snapshot: LaneSnapshot, limits: Limits): SessionFold | st
 }
 
 /** What folds a session now: for whoever keeps something that it made. */
-export function makerOf({ mailboxDepthMax }: Limits): Maker {
+export function makerOf({ mailboxDepthMax }: Pick<Limits, 'mailboxDepthMax'>): Maker {
   known ??= { chart: chartHash(sessionMachine), fold: textHash(foldSource()) };
   const { id: machineId, version: machineVersion = '' } = sessionMachine;
   return { form: FORM, machineId, machineVersion, chartHash: known.chart, foldHash: known.fold, mailboxDepthMax };
 }
 
 function foldSource(): string {
-  return [evolveSource(), Evolution, stepsOf, OwedSteps, SessionChart].map(String).join('\n');
+  return [evolveSource(), Evolution, stepsOf, announcedBy, OwedSteps, SessionChart].map(String).join('\n');
 }

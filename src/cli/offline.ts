@@ -51,6 +51,10 @@ export function mustBeThere(
       throw notThere(`there is no session "${session}" in ${journal}`);
     case 'epoch':
       throw notThere(`session "${session}" never had the epoch "${epoch ?? ''}" in ${journal}`);
+    case 'dropped':
+      throw notThere(
+        `CURSOR_EXPIRED: what session "${session}" was at event ${seq ?? 0} is not kept any more: event ${found.firstSeq} is the first that is`,
+      );
     case 'seq':
       throw notThere(
         `CURSOR_EXPIRED: session "${session}" has no event ${seq ?? 0}: the newest one is ${found.headSeq}`,

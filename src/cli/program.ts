@@ -54,7 +54,7 @@ function createProgram(): Command {
     .option('--json', 'print the report as JSON')
     .action(async (found: Found) => {
       const { verify } = await import('./verify.ts');
-      verify(offline(found));
+      await verify(offline(found));
     });
 
   const backingUp = program

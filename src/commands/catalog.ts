@@ -2,6 +2,8 @@
  * The commands of this server. A new one is an entry here and a value beside its relatives; nothing else changes.
  */
 import { backup } from './backup.ts';
+import { applyRetention } from './apply-retention.ts';
+import { compactJournal } from './compact-journal.ts';
 import { attachSession, detachSession, switchSession } from './attach.ts';
 import type { Command } from './command.ts';
 import { getCommandHistory } from './history.ts';
@@ -33,6 +35,8 @@ export const catalog: readonly Command[] = [
   verifyJournal,
   backup,
   purgeSession,
+  compactJournal,
+  applyRetention,
   ping,
   prompt,
   steer,

@@ -45,6 +45,10 @@ async function look(journal: JournalReader, server: ServerView, session: Asked, 
   const { id, incarnation } = session;
   const found = await server.pictureAt(journal, id, { epoch: incarnation, seq });
   if (!('missing' in found)) return { success: true, data: shown({ ...found, seq }) };
+  if (found.missing === 'dropped') {
+    const text = `What session ${id} was at event ${seq} is not kept any more: event ${found.firstSeq} is the first that is`;
+    return refusal('CURSOR_EXPIRED', text, { epoch: session.epoch, firstSeq: found.firstSeq });
+  }
   if (found.missing !== 'seq') return refusal('SESSION_NOT_FOUND', `Session ${id} not found`);
   return refusal('CURSOR_EXPIRED', notYet(id, seq, found.headSeq), at(session, found.headSeq));
 }

@@ -25,11 +25,12 @@ export function blankRecord(
   const residue = residueOf(kind, content);
   if (residue === content) return undefined;
   const { command, rest } = parseContent(content);
-  if (keepOpenings === true && opensSession(rest)) return undefined;
+  if (keepOpenings === true && opensSession(kind, rest)) return undefined;
   const known = command === undefined ? null : (print ?? fingerprint(command));
   return { content: residue, digest: contentDigest(content), fingerprint: known };
 }
 
-function opensSession({ facts }: Record<string, unknown>): boolean {
+function opensSession(kind: EntryRecord['kind'], { facts }: Record<string, unknown>): boolean {
+  if (kind === 'lane.compacted') return true;
   return Array.isArray(facts) && facts.some((fact) => (fact as { type?: unknown }).type === 'session.opened');
 }

@@ -232,6 +232,17 @@ export const entryClasses: EntryClasses = {
     },
     content: { result: 'operational', error: 'operational' },
   },
+  'lane.compacted': {
+    meta: {
+      ...head,
+      sessionId: 'identity',
+      seq: 'identity',
+      sessionVersion: 'operational',
+      ended: 'identity',
+      expired: 'operational',
+    },
+    content: { state: stateShape },
+  },
   'session.restored': { meta: { ...head, sessionId: 'identity', epoch: 'identity' }, content: none },
   'session.purged': { meta: { ...head, sessionId: 'identity' }, content: none },
   'read.audited': {

@@ -12,11 +12,20 @@ import { JournalDamage } from './damage.ts';
 import type { EntryRecord } from './entry.ts';
 import type { KnownHead } from './head-files.ts';
 import type { LaneLedger } from './lane-ledger.ts';
+import type { StoredAnchor } from './sqlite-anchors.ts';
 import { PlaceSums } from './sqlite-lanes.ts';
 
 export interface LaneEnd {
   readonly laneSeq: number;
   readonly hash: string;
+}
+
+/** What was dropped of the journal. */
+export interface Dropped {
+  readonly all: readonly StoredAnchor[];
+  readonly lastDropped: number;
+  readonly droppedCount: number;
+  of(laneId: number): StoredAnchor | undefined;
 }
 
 /** Where a reading begins that does not begin with the first entry. */
@@ -33,18 +42,23 @@ export class FirstReading {
   readonly #head: KnownHead | undefined;
   readonly #lanes = new Map<number, LaneEnd>();
   readonly #start: ReadingStart | undefined;
+  readonly #dropped: Dropped;
+  #missing = 0;
   /** Up to here the ledger was counted by an earlier server. */
   readonly #countedTo: number;
   #isCompared = false;
   #offset: number;
 
-  constructor(ledger: LaneLedger, head: KnownHead | undefined, start?: ReadingStart) {
+  constructor(ledger: LaneLedger, head: KnownHead | undefined, dropped: Dropped, start?: ReadingStart) {
     this.#ledger = ledger;
-    this.#head = head;
+    this.#dropped = dropped;
+    // What was dropped since it was written is in no sum of then.
+    this.#head = head !== undefined && head.offset >= dropped.lastDropped ? head : undefined;
     this.#start = start;
     this.#offset = start?.after ?? 0;
     // One that stayed behind the checkpoint knows nothing of where lanes ended there.
     this.#countedTo = start === undefined || ledger.offset < start.after ? 0 : ledger.offset;
+    if (start === undefined) ledger.begin(dropped.all);
   }
 
   /** It began with the first entry. */
@@ -70,6 +84,8 @@ export class FirstReading {
         `has a hash that does not follow from what is stored, laneSeq ${laneSeq} of ${lane}`,
       );
     this.#lanes.set(laneId, { laneSeq, hash });
+    this.#missing += offset - this.#offset - 1;
+    if (this.#ledger.offset === this.#offset) this.#ledger.pass(offset - 1);
     this.#offset = offset;
     this.places.add(laneId, offset);
     this.#ledger.take(offset, laneId, laneSeq, hash);
@@ -79,10 +95,18 @@ export class FirstReading {
   /** There is nothing behind it. @throws JournalDamage */
   finish(): void {
     this.#compare();
+    const { droppedCount } = this.#dropped;
+    if (this.isWhole && this.#missing !== droppedCount)
+      throw new JournalDamage(
+        this.#offset,
+        `ends a journal in which ${this.#missing} entries are missing, and ${droppedCount} were dropped`,
+      );
   }
 
   #endBefore(laneId: number, offset: number): LaneEnd | undefined {
     const end = this.#start?.before(laneId);
+    const anchor = end === undefined ? this.#dropped.of(laneId) : undefined;
+    if (anchor !== undefined) return { laneSeq: anchor.droppedLaneSeq, hash: anchor.droppedHash };
     if (end !== undefined && this.#countedTo > 0 && offset > this.#countedTo) this.#mustEnd(laneId, end);
     return end;
   }
@@ -91,7 +115,11 @@ export class FirstReading {
   #compare(): void {
     if (this.#isCompared) return;
     this.#isCompared = true;
-    if (this.#countedTo > 0) for (const [laneId, end] of this.#lanes) this.#mustEnd(laneId, end);
+    if (this.#countedTo === 0) return;
+    for (const [laneId, end] of this.#lanes) {
+      // Of what was dropped nothing can be met.
+      if ((this.#dropped.of(laneId)?.droppedOffset ?? 0) < this.#countedTo) this.#mustEnd(laneId, end);
+    }
   }
 
   #mustEnd(laneId: number, { laneSeq, hash }: LaneEnd): void {

@@ -17,6 +17,14 @@ export interface LedgerTotals {
   readonly lanes: LaneEnds | null;
 }
 
+/** What was dropped of a lane: its newest entry, and the sum over all hashes. */
+export interface LaneBeginning {
+  readonly laneId: number;
+  readonly droppedLaneSeq: number;
+  readonly droppedHash: string;
+  readonly sum: number;
+}
+
 const MARK_DIGITS = 12;
 const MODULUS = 2 ** 48;
 
@@ -25,6 +33,7 @@ export class LaneLedger {
   readonly #marks: number[] = [];
   #digest = 0;
   #offset = 0;
+  #begun = false;
 
   /** Of the newest entry that is counted. */
   get offset(): number {
@@ -36,12 +45,31 @@ export class LaneLedger {
     const mark = markOf(hash);
     this.#offset = offset;
     this.#digest = (this.#digest + mark) % MODULUS;
+    this.#end(laneId, laneSeq, mark);
+  }
+
+  #end(laneId: number, laneSeq: number, mark: number): void {
     while (this.#laneSeqs.length < laneId) {
       this.#laneSeqs.push(0);
       this.#marks.push(0);
     }
     this.#laneSeqs[laneId - 1] = laneSeq;
     this.#marks[laneId - 1] = mark;
+  }
+
+  /** Entries at the beginning of these lanes were dropped: they stay in the sum. Once, before anything is counted. */
+  begin(anchors: readonly LaneBeginning[]): void {
+    if (this.#begun || this.#offset > 0) return;
+    this.#begun = true;
+    for (const { laneId, droppedLaneSeq, droppedHash, sum } of anchors) {
+      this.#digest = (this.#digest + sum) % MODULUS;
+      this.#end(laneId, droppedLaneSeq, markOf(droppedHash));
+    }
+  }
+
+  /** Up to here nothing is left to be counted: what was there was dropped. */
+  pass(offset: number): void {
+    this.#offset = Math.max(this.#offset, offset);
   }
 
   /** What was counted, for a ledger that goes on from here. */
@@ -90,6 +118,17 @@ export class LaneLedger {
     if (known.digest !== null && known.digest !== this.#digest)
       throw new JournalDamage(this.#offset, 'ends a journal of other entries than journal.head knows');
   }
+}
+
+/** What the ledger's sum has of these hashes. */
+export function sumOf(hashes: Iterable<string>): number {
+  let sum = 0;
+  for (const hash of hashes) sum = (sum + markOf(hash)) % MODULUS;
+  return sum;
+}
+
+export function addSums(one: number, other: number): number {
+  return (one + other) % MODULUS;
 }
 
 function markOf(hash: string): number {

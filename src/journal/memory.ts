@@ -15,6 +15,8 @@ import type {
   Journal,
   JournalBackup,
   JournalHead,
+  JournalSize,
+  LaneAnchor,
   LaneSnapshot,
   StoredEntry,
 } from '../../actors/ports.ts';
@@ -24,6 +26,8 @@ import { commandText, decode, encode } from './entry.ts';
 import type { EntryRecord } from './entry.ts';
 import { onDemand } from './entry-on-demand.ts';
 import { fingerprint } from './fingerprint.ts';
+import { remainOf } from './remains.ts';
+import type { RemainRecord } from './remains.ts';
 import { verifyPages } from './verify.ts';
 
 interface Row {
@@ -34,11 +38,14 @@ interface Row {
 
 /** The data of a journal in memory: it outlives the journal, as a directory outlives a process. */
 export interface MemoryStore {
-  /** The row of offset N has index N - 1. */
-  readonly rows: Row[];
+  /** The row of offset N has index N - 1; nothing is there once it was dropped. */
+  readonly rows: (Row | undefined)[];
   /** Newest row of every journal lane. */
   readonly heads: Map<string, Row>;
   /** By lane. */
+  readonly anchors: Map<string, LaneAnchor>;
+  /** By offset, ascending. */
+  readonly remains: Map<number, RemainRecord>;
   readonly snapshots: Map<string, LaneSnapshot>;
   /** Sealed, the newest first; and the parts of all, by offset and number. */
   checkpoints: CheckpointHead[];
@@ -52,6 +59,8 @@ export function createMemoryStore(): MemoryStore {
   return {
     rows: [],
     heads: new Map(),
+    anchors: new Map(),
+    remains: new Map(),
     snapshots: new Map(),
     checkpoints: [],
     parts: new Map(),
@@ -76,6 +85,9 @@ interface Batch {
   readonly records: readonly EntryRecord[] | Error;
   readonly done: (error?: Error) => void;
 }
+
+/** Beside its texts. */
+const ROW_BYTES = 100;
 
 class MemoryJournal implements Journal {
   readonly durability = 'volatile';
@@ -128,7 +140,8 @@ class MemoryJournal implements Journal {
     const { rows, heads } = this.#store;
     let entries = 0;
     for (let index = 0; index < Math.min(rows.length, range.through); index += 1) {
-      const row = rows[index]!;
+      const row = rows[index];
+      if (row === undefined) continue;
       const { record } = row;
       if (record.digest !== undefined || (range.lane !== undefined && record.lane !== range.lane)) continue;
       const blank = blankRecord(record, range);
@@ -146,13 +159,96 @@ class MemoryJournal implements Journal {
 
   async read(offset: number): Promise<StoredEntry | undefined> {
     this.#mustBeOpen();
-    const row = this.#store.rows[offset - 1];
+    const row = this.#store.rows[offset - 1] ?? this.#store.remains.get(offset);
     return row === undefined ? undefined : stored(row);
   }
 
   async verify(last: number): Promise<JournalReport> {
     this.#mustBeOpen();
-    return verifyPages(async (after, limit) => this.#store.rows.slice(after, after + limit), last);
+    const { rows } = this.#store;
+    const read = async (after: number, limit: number): Promise<Row[]> => {
+      const found: Row[] = [];
+      for (let index = after; index < rows.length && found.length < limit; index += 1) {
+        const row = rows[index];
+        if (row !== undefined) found.push(row);
+      }
+      return found;
+    };
+    return verifyPages(
+      {
+        read,
+        anchors: () => this.anchors(),
+        remains: async (after, limit) => {
+          const rest = [...this.#store.remains.values()];
+          return rest.filter(({ record }) => record.offset > after).slice(0, limit);
+        },
+      },
+      last,
+    );
+  }
+
+  async lanes(after: string, limit: number): Promise<readonly string[]> {
+    this.#mustBeOpen();
+    const names = [...this.#store.heads.keys()].filter((name) => name > after);
+    return names.sort((one, other) => (one < other ? -1 : 1)).slice(0, limit);
+  }
+
+  async anchors(): Promise<readonly LaneAnchor[]> {
+    this.#mustBeOpen();
+    return [...this.#store.anchors.values()];
+  }
+
+  async drop(lane: string, before: number): Promise<number> {
+    this.#mustBeOpen();
+    const { anchors, rows, snapshots } = this.#store;
+    const base = rows[before - 1]?.record;
+    if (base?.lane !== lane || base.kind !== 'lane.compacted')
+      throw new Error(`offset ${before} is no lane.compacted entry of ${lane}: nothing was dropped`);
+    const found = [...this.#store.remains];
+    let dropped = 0;
+    for (let index = 0; index < before - 1; index += 1) {
+      const row = rows[index];
+      if (row?.record.lane !== lane) continue;
+      const { offset: droppedOffset, laneSeq: droppedLaneSeq } = row.record;
+      const { droppedHash: previous = genesis(lane), remains: kept = 0 } = anchors.get(lane) ?? {};
+      const remain = remainOf(row.record, row.hash, previous, row.fingerprint);
+      if (remain !== undefined) found.push([droppedOffset, remain]);
+      const remains = kept + (remain === undefined ? 0 : 1);
+      anchors.set(lane, { lane, offset: before, droppedOffset, droppedLaneSeq, droppedHash: row.hash, remains });
+      rows[index] = undefined;
+      dropped += 1;
+    }
+    if ((snapshots.get(lane)?.offset ?? before) < before) snapshots.delete(lane);
+    this.#store.remains.clear();
+    for (const [offset, remain] of found.sort(([one], [other]) => one - other)) this.#store.remains.set(offset, remain);
+    return dropped;
+  }
+
+  async remains(after: number, limit: number): Promise<readonly StoredEntry[]> {
+    this.#mustBeOpen();
+    const found = [...this.#store.remains.values()].filter(({ record }) => record.offset > after);
+    return found.slice(0, limit).map(stored);
+  }
+
+  async trimRemains(max: number): Promise<number> {
+    this.#mustBeOpen();
+    const { anchors, remains } = this.#store;
+    const surplus = [...remains.values()].slice(0, Math.max(0, remains.size - max));
+    for (const { record } of surplus) {
+      remains.delete(record.offset);
+      const anchor = anchors.get(record.lane)!;
+      anchors.set(record.lane, { ...anchor, remains: anchor.remains - 1 });
+    }
+    return surplus.length;
+  }
+
+  async size(): Promise<JournalSize> {
+    this.#mustBeOpen();
+    const { remains, rows } = this.#store;
+    let bytes = 0;
+    for (const row of [...rows, ...remains.values()])
+      if (row !== undefined) bytes += ROW_BYTES + row.record.meta.length + row.record.content.length;
+    return { bytes, remains: remains.size };
   }
 
   async backup(): Promise<JournalBackup> {
@@ -272,7 +368,7 @@ function printIn(meta: string): string | undefined {
   return (JSON.parse(meta) as { fingerprint?: string }).fingerprint;
 }
 
-function stored({ record, hash, fingerprint }: Row): StoredEntry {
+function stored({ record, hash, fingerprint }: Pick<Row, 'record' | 'hash' | 'fingerprint'>): StoredEntry {
   const { digest } = record;
   const entry = decode(record);
   return { entry, hash, ...(fingerprint !== undefined && { fingerprint }), ...(digest !== undefined && { digest }) };

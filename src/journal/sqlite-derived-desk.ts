@@ -60,7 +60,7 @@ export class DerivedDesk {
 
   /** Whatever is not to be gathered. */
   take(question: DerivedQuestion & { readonly id: number }, entries: SqliteEntries, failed: boolean): void {
-    const writes = question.type === 'keepPart' || question.type === 'seal';
+    const writes = WRITES.has(question.type);
     try {
       if (writes && failed) throw new Error('the journal can not be written');
       this.#answer({ type: 'derived', id: question.id, answer: answerTo(question, entries) });
@@ -71,7 +71,10 @@ export class DerivedDesk {
   }
 }
 
-function answerTo(question: DerivedQuestion, { derived, ledger, offset }: SqliteEntries): unknown {
+const WRITES: ReadonlySet<DerivedQuestion['type']> = new Set(['keepPart', 'seal', 'drop', 'trim']);
+
+function answerTo(question: DerivedQuestion, entries: SqliteEntries): unknown {
+  const { anchors, derived, ledger, offset } = entries;
   switch (question.type) {
     case 'snapshot':
       return derived.snapshot(question.lane);
@@ -83,6 +86,18 @@ function answerTo(question: DerivedQuestion, { derived, ledger, offset }: Sqlite
       return derived.checkpoints(offset);
     case 'part':
       return derived.part(question.offset, question.part);
+    case 'drop':
+      return anchors.drop(question.lane, question.before, question.limit);
+    case 'anchors':
+      return anchors.all;
+    case 'remains':
+      return anchors.remains.page(question.after, question.limit);
+    case 'trim':
+      return anchors.trim(question.max, question.limit);
+    case 'size':
+      return entries.size();
+    case 'lanes':
+      return entries.laneNames(question.after, question.limit);
     default:
       return undefined;
   }

@@ -112,6 +112,29 @@ export class SqliteDerived {
   }
 }
 
+/** What was kept of a lane, or what is wrong with it. */
+export type StoredSnapshot = LaneSnapshot & { readonly problem?: string };
+
+/** All snapshots, in order of lanes, of any connection, also one that only reads; none in a file of the form before. */
+export function* snapshotsOf(database: Database): Generator<StoredSnapshot> {
+  const there = database.prepare(`SELECT 1 FROM sqlite_schema WHERE name = 'snapshots'`).get();
+  if (there === undefined) return;
+  const next = database
+    .prepare<[number], [number, string, ...SnapshotRow]>(
+      `SELECT s.lane_id, l.name, s."offset", s.body, lower(hex(s.digest)), e.lane_id FROM snapshots s
+        JOIN lanes l ON l.id = s.lane_id LEFT JOIN entries e ON e."offset" = s."offset"
+        WHERE s.lane_id > ? ORDER BY s.lane_id LIMIT 1`,
+    )
+    .raw();
+  for (let row = next.get(0); row !== undefined; row = next.get(row[0])) {
+    const [id, lane, offset, body, digest, laneId] = row;
+    const snapshot = { lane, offset, body };
+    if (laneId !== id) yield { ...snapshot, problem: `is no entry of ${lane}, and has a snapshot of it` };
+    else if (snapshotDigest(snapshot) !== digest) yield { ...snapshot, problem: 'its snapshot is not as it was kept' };
+    else yield snapshot;
+  }
+}
+
 function snapshotDigest({ lane, offset, body }: LaneSnapshot): string {
   return digestOf('sha256', `${lane}\n${offset}\n${body}`, 'hex');
 }

@@ -5,6 +5,7 @@
  * of what the index says.
  */
 import type { Database, Statement } from 'better-sqlite3';
+import type { JournalSize } from '../../actors/ports.ts';
 import { chainHash, genesis } from './chain.ts';
 import { isUtf8 } from './entry.ts';
 import type { EntryRecord } from './entry.ts';
@@ -13,6 +14,7 @@ import type { LaneEnd } from './first-reading.ts';
 import type { KnownHead } from './head-files.ts';
 import { LaneLedger } from './lane-ledger.ts';
 import { SqliteDerived } from './sqlite-derived.ts';
+import { SqliteAnchors } from './sqlite-anchors.ts';
 import { SqliteLanes } from './sqlite-lanes.ts';
 import { SqliteBlanking } from './sqlite-blanking.ts';
 import type { BlankedPage, BlankPage } from './sqlite-blanking.ts';
@@ -53,6 +55,7 @@ export class SqliteEntries {
   readonly #blanking: SqliteBlanking;
   readonly #ledger: LaneLedger;
   readonly derived: SqliteDerived;
+  readonly anchors: SqliteAnchors;
   readonly #heads = new Map<string, LaneHead>();
   /** What the open transaction adds to the ledger. */
   #added: Parameters<LaneLedger['take']>[] = [];
@@ -78,7 +81,9 @@ export class SqliteEntries {
     this.#place = database.prepare<[number], [number, string]>(place).raw();
     this.#blanking = new SqliteBlanking(database, this.#lanes);
     this.derived = new SqliteDerived(database, this.#lanes);
-    this.#pages = new SqlitePages(database, this.#lanes, (after) => this.#beginReading(after, head));
+    this.anchors = new SqliteAnchors(database, this.#lanes);
+    const lastDropped = (): number => this.anchors.lastDropped;
+    this.#pages = new SqlitePages(database, this.#lanes, lastDropped, (after) => this.#beginReading(after, head));
     [this.#offset, this.#hash] = this.#end();
     this.#openedAt = this.#offset;
   }
@@ -144,6 +149,18 @@ export class SqliteEntries {
   /** A part of what is to be blanked, in a transaction of its own. */
   blank(page: BlankPage): BlankedPage {
     return this.#blanking.page(page, this.#offset);
+  }
+
+  /** Names of lanes, in order. */
+  laneNames(after: string, limit: number): readonly string[] {
+    return this.#lanes.names(after, limit);
+  }
+
+  /** What is in use of the file, the log not counted. */
+  size(): JournalSize {
+    const pragma = (name: string): number => this.#database.pragma(name, { simple: true }) as number;
+    const bytes = (pragma('page_count') - pragma('freelist_count')) * pragma('page_size');
+    return { bytes, remains: this.anchors.remains.count };
   }
 
   /** What was blanked is gone from the log as well; false when somebody else reads it. */
@@ -227,14 +244,15 @@ export class SqliteEntries {
 
   /** From the first entry on, or from a checkpoint on: then the ledger goes on from what it had counted by then. */
   #beginReading(after: number, head: KnownHead | undefined): FirstReading | undefined {
-    if (after === 0) return new FirstReading(this.#ledger, head);
+    if (after === 0) return new FirstReading(this.#ledger, head, this.anchors);
     if (!this.derived.checkpoints(this.#offset).some(({ offset }) => offset === after)) return undefined;
     try {
       this.#ledger.import(this.derived.ledger(after));
     } catch {
       // What it would have said is not known; the chains are checked all the same.
     }
-    return new FirstReading(this.#ledger, head, { after, before: (laneId) => this.#endUpTo(laneId, after) });
+    const before = (laneId: number): LaneEnd | undefined => this.#endUpTo(laneId, after);
+    return new FirstReading(this.#ledger, head, this.anchors, { after, before });
   }
 
   #endUpTo(laneId: number, limit: number): LaneEnd | undefined {

@@ -13,6 +13,7 @@ import { HEAD_FILE, MARK_FILE, readHeadFiles } from './head-files.ts';
 import type { KnownEnd, KnownEnds } from './head-files.ts';
 import { mustBeAJournal, mustBeInForm, pageBytesOf } from './sqlite-file.ts';
 import { oneLine, refusalOf, refusals } from './sqlite-refusal.ts';
+import { anchorsOf } from './sqlite-anchors.ts';
 import { schemaFlaw } from './sqlite-schema.ts';
 import { readWal } from './wal.ts';
 import type { WalFlaw } from './wal.ts';
@@ -73,6 +74,7 @@ export function lossOf(database: Database.Database, known: KnownEnds, flaw: WalF
     return { offset: next, text: `${flawText(flaw)}; offset ${next} would be lost and all behind it`, inLog: true };
   for (const [name, end] of witnesses) {
     if (end === undefined || end.offset === 0 || hashAt(database, end) === end.hash) continue;
+    if (wasDropped(database, end)) continue;
     return { offset: end.offset, text: `offset ${end.offset} is not the entry that ${name} knows`, inLog: false };
   }
   return undefined;
@@ -85,6 +87,12 @@ function flawText({ byte, why }: WalFlaw): string {
 function hashAt(database: Database.Database, { offset }: KnownEnd): string | undefined {
   const text = 'SELECT lower(hex(hash)) FROM entries WHERE "offset" = ?';
   return database.prepare<[number], string>(text).pluck().get(offset);
+}
+
+/** Then nothing can be said of it: the chain of its lane goes on behind it. */
+function wasDropped(database: Database.Database, end: KnownEnd): boolean {
+  if (hashAt(database, end) !== undefined) return false;
+  return anchorsOf(database).some(({ droppedOffset }) => droppedOffset >= end.offset);
 }
 
 /** Who reads changes neither file nor log, but leaves an empty log and an index where there were none. */

@@ -116,6 +116,24 @@ export class SqliteLanes {
     this.#unwrittenCount = 0;
   }
 
+  /** Names behind `after`, in order. */
+  names(after: string, limit: number): string[] {
+    return this.#database
+      .prepare<[string, number], string>('SELECT name FROM lanes WHERE name > ? ORDER BY name LIMIT ?')
+      .pluck()
+      .all(after, limit);
+  }
+
+  /** Inside the transaction that drops the lane's entries up to this offset, and before it does. */
+  drop(id: number, through: number): void {
+    this.#database.prepare('DELETE FROM places WHERE lane_id = ? AND "offset" <= ?').run(id, through);
+    const offsets = this.#unwritten.get(id);
+    if (offsets === undefined) return;
+    const left = offsets.filter((offset) => offset > through);
+    this.#unwrittenCount -= offsets.length - left.length;
+    this.#unwritten.set(id, left);
+  }
+
   lastOffset(id: number): number | undefined {
     return this.#unwritten.get(id)?.at(-1) ?? this.#selectLast.get(id);
   }

@@ -27,6 +27,7 @@ const COLUMNS = `"offset", lane_id, lane_seq, at, version, kind, meta, content,
 
 export class SqlitePages {
   readonly #lanes: SqliteLanes;
+  readonly #lastDropped: () => number;
   readonly #begin: (after: number) => FirstReading | undefined;
   readonly #row: Statement<[number], Row>;
   readonly #rows: Statement<[number, number], Row>;
@@ -34,9 +35,18 @@ export class SqlitePages {
   /** `false`: it came to its end. */
   #reading: FirstReading | undefined | false;
 
-  /** @param begin makes the first reading, each time that one may begin behind an offset. */
-  constructor(database: Database, lanes: SqliteLanes, begin: (after: number) => FirstReading | undefined) {
+  /**
+   * @param lastDropped newest offset behind which no entry may be missing.
+   * @param begin makes the first reading, each time that one may begin behind an offset.
+   */
+  constructor(
+    database: Database,
+    lanes: SqliteLanes,
+    lastDropped: () => number,
+    begin: (after: number) => FirstReading | undefined,
+  ) {
     this.#lanes = lanes;
+    this.#lastDropped = lastDropped;
     this.#begin = begin;
     this.#row = database.prepare<[number], Row>(`SELECT ${COLUMNS} WHERE "offset" = ?`).raw();
     const rows = `SELECT ${COLUMNS} WHERE "offset" > ? ORDER BY "offset" LIMIT ?`;
@@ -105,18 +115,21 @@ export class SqlitePages {
 
   *#rowsFrom(after: number, count: number, newest: number): Generator<Row> {
     let next = Math.max(0, after) + 1;
-    const end = Math.min(newest, next + count - 1);
+    const lastDropped = this.#lastDropped();
+    let read = 0;
     try {
       for (const row of this.#rows.iterate(after, count)) {
-        if (row[0] !== next) break;
+        // Which of them were dropped and which are lost is for the first reading to find out.
+        if (row[0] !== next && row[0] > lastDropped + 1) break;
         yield row;
-        next += 1;
+        read += 1;
+        next = row[0] + 1;
       }
     } catch (error) {
       // Its own words are for what it read; where that is, only the reader knows.
       throw isOfSqlite(error) ? new JournalDamage(next, `can't be read, ${error.message}`) : error;
     }
-    if (next <= end) throw new JournalDamage(next, 'is missing');
+    if (read < count && next <= newest) throw new JournalDamage(next, 'is missing');
   }
 
   *#rowsOf(lane: string, after: number, count: number): Generator<Row> {

@@ -16,6 +16,8 @@ import { onDemand } from './entry-on-demand.ts';
 import { fingerprint } from './fingerprint.ts';
 import { LaneContinuity } from './lane-continuity.ts';
 import type { LanePlace } from './lane-continuity.ts';
+import { snapshotsOf } from './sqlite-derived.ts';
+import type { StoredSnapshot } from './sqlite-derived.ts';
 import { mustBeInForm } from './sqlite-file.ts';
 import { SqliteLanes } from './sqlite-lanes.ts';
 import { refusalOf, refusals } from './sqlite-refusal.ts';
@@ -133,6 +135,11 @@ export class DirectoryReader implements EntryReader {
       const row = this.#row.get(offset);
       return row && this.#storedOf([recordOf(row, this.#lanes.nameOf(row[7]!))], this.#decoded)[0];
     });
+  }
+
+  /** Snapshots of what was there when it was opened. */
+  *snapshots(): Generator<StoredSnapshot> {
+    for (const snapshot of snapshotsOf(this.#still.database)) if (snapshot.offset <= this.#newest) yield snapshot;
   }
 
   close(): void {

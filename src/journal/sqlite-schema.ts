@@ -7,7 +7,7 @@
 import type { Database } from 'better-sqlite3';
 
 /** Version of the tables that this code writes. */
-export const SCHEMA_VERSION = 2;
+export const SCHEMA_VERSION = 3;
 
 /** The oldest one that can be migrated and read. */
 export const SCHEMA_VERSION_MIN = 1;
@@ -51,9 +51,8 @@ const PLACES = `
 /**
  * What can be derived from the entries, and saves folding them: the newest fold of each session, and of all that a boot needs
  * (see sqlite-derived.ts for the parts of a checkpoint). The digests tell whether it is as it was written.
- * An anchor says where a lane begins whose older entries were dropped: behind the entry with `dropped_offset`.
  */
-const ADDED = `
+const DERIVED = `
   CREATE TABLE snapshots (
     lane_id INTEGER PRIMARY KEY REFERENCES lanes (id),
     "offset" INTEGER NOT NULL,
@@ -67,6 +66,10 @@ const ADDED = `
     digest BLOB NOT NULL,
     PRIMARY KEY ("offset", part)
   ) WITHOUT ROWID, STRICT;
+`;
+
+/** Version 2 made room for anchors, and dropped nothing. */
+const ANCHORS_2 = `
   CREATE TABLE anchors (
     lane_id INTEGER PRIMARY KEY REFERENCES lanes (id),
     "offset" INTEGER NOT NULL REFERENCES entries ("offset"),
@@ -76,17 +79,50 @@ const ADDED = `
   ) STRICT;
 `;
 
+/**
+ * An anchor says where a lane begins whose older entries were dropped: behind the entry with `dropped_offset`; "offset" is that of
+ * the lane's entry that folding begins with, `dropped_sum` what the lane ledger had counted of those that were dropped, `remains` how
+ * many of those are left in the table of that name, as remains.ts says.
+ */
+const DROPPED = `
+  CREATE TABLE anchors (
+    lane_id INTEGER PRIMARY KEY REFERENCES lanes (id),
+    "offset" INTEGER NOT NULL REFERENCES entries ("offset"),
+    dropped_offset INTEGER NOT NULL,
+    dropped_lane_seq INTEGER NOT NULL,
+    dropped_hash BLOB NOT NULL,
+    dropped_sum INTEGER NOT NULL,
+    remains INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE remains (
+    "offset" INTEGER PRIMARY KEY,
+    lane_id INTEGER NOT NULL REFERENCES lanes (id),
+    lane_seq INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    meta TEXT NOT NULL,
+    content TEXT NOT NULL,
+    hash BLOB NOT NULL,
+    fingerprint BLOB,
+    digest BLOB NOT NULL,
+    previous BLOB NOT NULL
+  ) STRICT;
+`;
+
 /** The tables of a new file. */
-export const SCHEMA = LANES + entries(',\n    digest BLOB') + PLACES + ADDED;
+export const SCHEMA = LANES + entries(',\n    digest BLOB') + PLACES + DERIVED + DROPPED;
 
 const TABLES: Readonly<Record<number, readonly string[]>> = {
   1: statements(LANES + entries('') + PLACES),
-  2: statements(SCHEMA),
+  2: statements(LANES + entries(',\n    digest BLOB') + PLACES + DERIVED + ANCHORS_2),
+  3: statements(SCHEMA),
 };
 
 /** How the tables of a version become those of the next one. */
 const MIGRATIONS: Readonly<Record<number, string>> = {
-  1: `ALTER TABLE entries ADD COLUMN digest BLOB; ${ADDED}`,
+  1: `ALTER TABLE entries ADD COLUMN digest BLOB; ${DERIVED}${ANCHORS_2}`,
+  2: `DROP TABLE anchors; ${DROPPED}`,
 };
 
 /** Of a journal that is open, be it in the write-ahead log alone. */

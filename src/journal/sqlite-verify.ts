@@ -11,9 +11,11 @@ import { readHeadFiles } from './head-files.ts';
 import type { KnownEnds } from './head-files.ts';
 import { KnownLedger } from './verify-ledger.ts';
 import type { NumberedRecord } from './verify-ledger.ts';
+import { anchorsOf } from './sqlite-anchors.ts';
 import { mustBeInForm } from './sqlite-file.ts';
 import { lossOf } from './sqlite-inspection.ts';
 import { oneLine, refusalOf, refusals } from './sqlite-refusal.ts';
+import { remainsOf } from './sqlite-remains.ts';
 import { schemaFlaw, schemaVersionOf } from './sqlite-schema.ts';
 import { openStill } from './sqlite-still.ts';
 import type { StillJournal } from './sqlite-still.ts';
@@ -31,6 +33,7 @@ export interface DirectoryReport extends JournalReport {
 
 const JOURNAL_FILE = 'journal.db';
 const PAGE_ENTRIES = 1_000;
+const TRIES_MAX = 3;
 const FINDINGS_MAX = 100;
 /** After so many rows in a row that can't be read there is nothing to be found behind them. */
 const UNREADABLE_MAX = 1_000;
@@ -39,14 +42,27 @@ const UNREADABLE_MAX = 1_000;
 export function verifyDirectory(dataDir: string, options: DirectoryVerifyOptions): DirectoryReport {
   const dir = resolve(dataDir);
   const journal = join(dir, JOURNAL_FILE);
+  for (let tries = 1; ; tries += 1) {
+    const { report, moved } = verifyOnce(dir, journal, options);
+    // What a server dropped meanwhile looks like damage.
+    if (report.ok || !moved || tries >= TRIES_MAX) return { ...report, journal };
+  }
+}
+
+function verifyOnce(
+  dir: string,
+  journal: string,
+  options: DirectoryVerifyOptions,
+): { readonly report: JournalReport; readonly moved: boolean } {
   const verification = new Verification(options);
+  let moved = false;
   try {
     if (statSync(journal, { throwIfNoEntry: false }) === undefined) throw new JournalRefused(refusals.noJournal(dir));
     // Before the journal is looked at: a server that writes meanwhile is then further than they say, and never behind.
     const known = readHeadFiles(dir);
     const still = openStill(journal);
     try {
-      verifyDatabase(journal, still, known, verification, options.onProgress);
+      moved = verifyDatabase(journal, still, known, verification, options.onProgress);
     } finally {
       still.close();
     }
@@ -54,12 +70,13 @@ export function verifyDirectory(dataDir: string, options: DirectoryVerifyOptions
     if (!isDamage(error)) throw refusalOf(journal, error);
     verification.report({ offset: 1 }, `nothing can be read from here on: ${oneLine(error.message)}`);
   }
-  return { ...verification.end(), journal };
+  return { report: verification.end(), moved };
 }
 
 /**
  * Checks every row of a journal that holds still, and that it holds what is `known` of its end.
  *
+ * @returns true when a server dropped entries meanwhile.
  * @throws JournalRefused when it is no journal of troupe, or newer than this code.
  */
 export function verifyDatabase(
@@ -68,23 +85,40 @@ export function verifyDatabase(
   known: KnownEnds,
   verification: Verification,
   onProgress?: DirectoryVerifyOptions['onProgress'],
-): void {
+): boolean {
   try {
     mustBeInForm(path, database);
     const flaw = schemaFlaw(database);
     if (flaw !== undefined) verification.report({ offset: 0 }, flaw);
-    const ledger = new KnownLedger(known, verification);
+    const anchors = anchorsOf(database);
+    verification.begin(anchors);
+    takeRemains(database, verification);
+    const ledger = new KnownLedger(known, verification, anchors);
     readAll(database, verification, ledger, onProgress);
     const loss = lossOf(database, known, logFlaw);
     if (loss !== undefined)
       verification.report({ offset: loss.offset }, `${loss.inLog ? 'journal.db-wal ' : ''}${loss.text}`);
     else ledger.tell();
+    return JSON.stringify(anchorsOf(database)) !== JSON.stringify(anchors);
   } catch (error) {
     if (!isDamage(error)) throw error;
     verification.report(
       { offset: verification.offset + 1 },
       `nothing can be read from here on: ${oneLine(error.message)}`,
     );
+    return false;
+  }
+}
+
+function takeRemains(database: Database, verification: Verification): void {
+  const read = remainsOf(database);
+  if (read === undefined) return;
+  for (let after = 0; ;) {
+    const page = read(after, PAGE_ENTRIES);
+    const last = page.at(-1);
+    if (last === undefined) return;
+    for (const remain of page) verification.takeRemain(remain);
+    after = last.record.offset;
   }
 }
 

@@ -38,8 +38,14 @@ export type ToWorker =
   | { readonly type: 'reopen'; readonly id: number }
   | { readonly type: 'close' };
 
-/** About what is derived from the entries. */
+/** About what is derived from the entries, and about lanes as a whole. */
 export type DerivedQuestion =
+  | { readonly type: 'drop'; readonly lane: string; readonly before: number; readonly limit: number }
+  | { readonly type: 'lanes'; readonly after: string; readonly limit: number }
+  | { readonly type: 'anchors' }
+  | { readonly type: 'remains'; readonly after: number; readonly limit: number }
+  | { readonly type: 'trim'; readonly max: number; readonly limit: number }
+  | { readonly type: 'size' }
   | ({ readonly type: 'keepSnapshot' } & LaneSnapshot)
   | { readonly type: 'snapshot'; readonly lane: string }
   | { readonly type: 'keepPart'; readonly offset: number; readonly part: number; readonly bytes: Uint8Array }
@@ -93,6 +99,7 @@ const KIND_NUMBER: Readonly<Record<EntryKind, number>> = {
   'session.expired': 13,
   'session.purged': 14,
   'read.audited': 15,
+  'lane.compacted': 16,
 };
 export const KINDS = Object.keys(KIND_NUMBER) as readonly EntryKind[];
 

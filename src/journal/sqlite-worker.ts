@@ -149,7 +149,15 @@ function serve(port: MessagePort, path: string, opened: SqliteEntries): void {
       case 'seal':
       case 'checkpoints':
       case 'part':
+      case 'drop':
+      case 'lanes':
+      case 'anchors':
+      case 'remains':
+      case 'trim':
+      case 'size':
         desk.take(message, entries, failed);
+        // What a head file knows of what was dropped since says nothing any more.
+        if (message.type === 'drop') writeHead();
         break;
       case 'close':
         close();

@@ -14,14 +14,18 @@ import type {
   Journal,
   JournalBackup,
   JournalHead,
+  JournalSize,
+  LaneAnchor,
   LaneSnapshot,
   StoredEntry,
 } from '../../actors/ports.ts';
+import { DROPPED_AT_ONCE } from './sqlite-anchors.ts';
 import { unreadable } from './damage.ts';
 import { decode } from './entry.ts';
 import type { EntryRecord } from './entry.ts';
 import { onDemand } from './entry-on-demand.ts';
 import { fingerprint } from './fingerprint.ts';
+import type { RemainRecord } from './remains.ts';
 import { Backups } from './sqlite-backups.ts';
 import { claimDirectory } from './sqlite-directory.ts';
 import type { DirectoryClaim } from './sqlite-directory.ts';
@@ -118,7 +122,9 @@ class SqliteJournal implements Journal {
 
   async read(offset: number): Promise<StoredEntry | undefined> {
     const [found] = await this.scan({ after: offset - 1, limit: 1 });
-    return found?.entry.offset === offset ? found : undefined;
+    if (found?.entry.offset === offset) return found;
+    const [remain] = await this.remains(offset - 1, 1);
+    return remain?.entry.offset === offset ? remain : undefined;
   }
 
   async blank(range: BlankRange): Promise<Blanked> {
@@ -139,7 +145,48 @@ class SqliteJournal implements Journal {
     const thread = this.#open();
     const read = async (after: number, limit: number): Promise<StoredRecord[]> =>
       storedRecords(await thread.scan({ after, limit, lane: undefined }));
-    return verifyPages(read, last);
+    return verifyPages(
+      { read, anchors: () => this.anchors(), remains: (after, limit) => this.#remains(after, limit) },
+      last,
+    );
+  }
+
+  async lanes(after: string, limit: number): Promise<readonly string[]> {
+    return this.#open().derived({ type: 'lanes', after, limit });
+  }
+
+  async anchors(): Promise<readonly LaneAnchor[]> {
+    return this.#open().derived({ type: 'anchors' });
+  }
+
+  async remains(after: number, limit: number): Promise<readonly StoredEntry[]> {
+    return (await this.#remains(after, limit)).map(remaining);
+  }
+
+  async trimRemains(max: number): Promise<number> {
+    let forgotten = 0;
+    for (let slice = DROPPED_AT_ONCE; slice === DROPPED_AT_ONCE; forgotten += slice)
+      slice = await this.#open().derived<number>({ type: 'trim', max, limit: DROPPED_AT_ONCE });
+    return forgotten;
+  }
+
+  async size(): Promise<JournalSize> {
+    return this.#open().derived({ type: 'size' });
+  }
+
+  #remains(after: number, limit: number): Promise<readonly RemainRecord[]> {
+    return this.#open().derived({ type: 'remains', after, limit });
+  }
+
+  async drop(lane: string, before: number): Promise<number> {
+    let dropped = 0;
+    for (let slice = DROPPED_AT_ONCE; slice === DROPPED_AT_ONCE; dropped += slice) {
+      // What was read ahead shows what is being dropped.
+      this.#ahead = undefined;
+      slice = await this.#open().derived<number>({ type: 'drop', lane, before, limit: DROPPED_AT_ONCE });
+    }
+    this.#ahead = undefined;
+    return dropped;
   }
 
   async backup(at: number): Promise<JournalBackup> {
@@ -271,6 +318,11 @@ function hashesOf(page: PackedPage, index: number): [string, string | undefined,
   const hashAt = (nth: number): string => page.hashes.slice(at + nth * HASH_CHARS, at + (nth + 1) * HASH_CHARS);
   const [print, digest] = [hashAt(1), hashAt(2)];
   return [hashAt(0), print.startsWith(' ') ? undefined : print, digest.startsWith(' ') ? undefined : digest];
+}
+
+function remaining({ record, hash, fingerprint: print }: RemainRecord): StoredEntry {
+  const { digest = '' } = record;
+  return { entry: readable(record), hash, digest, ...(print !== undefined && { fingerprint: print }) };
 }
 
 function readable(record: EntryRecord): Entry {

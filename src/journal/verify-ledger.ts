@@ -3,6 +3,7 @@
  * hash is found by nothing else. State: volatile.
  */
 import type { KnownEnds, KnownHead } from './head-files.ts';
+import type { StoredAnchor } from './sqlite-anchors.ts';
 import { LaneLedger } from './lane-ledger.ts';
 import type { StoredRecord, Verification } from './verify.ts';
 
@@ -14,14 +15,19 @@ export class KnownLedger {
   readonly #head: KnownHead | undefined;
   readonly #verification: Verification;
   readonly #ledger = new LaneLedger();
+  readonly #lastDropped: number;
   #problem: Error | undefined;
 
-  constructor({ head }: KnownEnds, verification: Verification) {
-    this.#head = head;
+  constructor({ head }: KnownEnds, verification: Verification, anchors: readonly StoredAnchor[] = []) {
+    // What was dropped since it was written is in no sum of then.
+    this.#head = anchors.some(({ droppedOffset }) => droppedOffset > (head?.offset ?? 0)) ? undefined : head;
+    this.#ledger.begin(anchors);
+    this.#lastDropped = Math.max(0, ...anchors.map(({ droppedOffset }) => droppedOffset));
     this.#verification = verification;
   }
 
   take({ record: { offset, laneSeq }, laneId, hash }: NumberedRecord): void {
+    if (offset <= this.#lastDropped + 1) this.#ledger.pass(offset - 1);
     this.#ledger.take(offset, laneId, laneSeq, hash);
     if (offset !== this.#head?.offset || this.#ledger.offset !== offset) return;
     try {

@@ -202,6 +202,12 @@ export const errors = {
     action: 'Follow the text, or choose another engine.',
     retry: 'new id',
   },
+  COMPACTION_FAILED: {
+    meaning:
+      'Nothing more of the journal was dropped: there is no recent verified backup, it could not be read or written, or nothing more may go.',
+    action: 'Do what the text says; then try again.',
+    retry: 'new id',
+  },
   BACKUP_FAILED: {
     meaning:
       'The journal could not be copied, or the copy was not what it should be; earlier backups are as they were.',

@@ -148,6 +148,14 @@ export const oneOfEach: { readonly [Kind in EntryKind]: Extract<EntryDraft, { ki
     tookMs: 12,
     content: { error: 'no room' },
   },
+  'lane.compacted': {
+    kind: 'lane.compacted',
+    sessionId: 's1',
+    seq: 7,
+    sessionVersion: 3,
+    ended: [2, 5],
+    content: {},
+  },
   'session.restored': { kind: 'session.restored', sessionId: 's1', epoch: 'epoch-2', content: {} },
   'session.purged': { kind: 'session.purged', sessionId: 's1', content: {} },
   'read.audited': {

@@ -190,6 +190,12 @@ export function createHeldJournal(journal: Journal): HeldJournal {
     read: async (at) => (await alive()).read(at),
     blank: async (range) => (await alive()).blank(range),
     backup: async (at) => (await alive()).backup(at),
+    lanes: async (after, limit) => (await alive()).lanes(after, limit),
+    drop: async (lane, before) => (await alive()).drop(lane, before),
+    anchors: async () => (await alive()).anchors(),
+    remains: async (after, limit) => (await alive()).remains(after, limit),
+    trimRemains: async (max) => (await alive()).trimRemains(max),
+    size: async () => (await alive()).size(),
     verify: async (last) => (await alive()).verify(last),
     keepSnapshot: (snapshot, failed) => {
       const error = death ?? failure;

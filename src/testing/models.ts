@@ -55,7 +55,16 @@ const heartbeat = modelOf(heartbeatMachine, {
 /** Two failures: the back-off grows and decides nothing else. */
 const housekeeping = modelOf(housekeepingMachine, {
   inputs: [{ backOffMs: 60_000, backOffMaxMs: 3_600_000 }],
-  events: [{ type: 'backup.due' }, { type: 'backup.asked' }, { type: 'task.succeeded' }, { type: 'task.failed' }],
+  events: [
+    { type: 'backup.due' },
+    { type: 'backup.asked' },
+    { type: 'compaction.due' },
+    { type: 'compaction.asked' },
+    { type: 'retention.due' },
+    { type: 'retention.asked' },
+    { type: 'task.succeeded' },
+    { type: 'task.failed' },
+  ],
   project: () => ({}),
 });
 

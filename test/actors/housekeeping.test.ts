@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Json } from '../../actors/message.ts';
 import { BackupFailed } from '../../actors/ports.ts';
 import type { Journal, JournalBackup } from '../../actors/ports.ts';
+import { noSchedule } from '../../actors/upkeep.ts';
 import { createMemoryJournal, createMemoryStore } from '../../src/journal/memory.ts';
 import { createSimulatedClock } from '../../src/testing/clock.ts';
 import { copyStore, entriesOf } from '../support/store.ts';
@@ -40,7 +41,12 @@ function scene(
     },
   });
   const { intervalMs = HOUR, clock = createSimulatedClock() } = options;
-  const world = createWorld({ journal, store, clock, upkeep: { backupIntervalMs: intervalMs } });
+  const world = createWorld({
+    journal,
+    store,
+    clock,
+    upkeep: { ...noSchedule, backupIntervalMs: intervalMs },
+  });
   const client = (): ReturnType<World['connect']> => world.connect();
   const ask = async (type: string): Promise<Json & object> => {
     const asking = client();

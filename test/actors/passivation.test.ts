@@ -230,7 +230,7 @@ describe('a session that is not in memory', () => {
     const scene = await passive();
     const { store } = scene.world;
     store.snapshots.clear();
-    const row = store.rows.findLast(({ record }) => record.lane === 'session:s')!;
+    const row = store.rows.findLast((one) => one?.record.lane === 'session:s')!;
     const content = JSON.stringify({ ...(JSON.parse(row.record.content) as object), events: 7 });
     store.rows[row.record.offset - 1] = { ...row, record: { ...row.record, content } };
     await scene.send({ type: 'get_state', id: 'r', sessionId: 's' });

@@ -19,8 +19,10 @@ beforeEach(() => {
 afterEach(() => place.clear());
 
 /** A server on `data` that has done something, and the next command goes to it as well. */
-async function busyServer(): Promise<{ server: Troupe; ask: (command: object) => Promise<unknown> }> {
-  const server = place.run(['--port', '0', '--data-dir', 'data']);
+async function busyServer(
+  ...options: string[]
+): Promise<{ server: Troupe; ask: (command: object) => Promise<unknown> }> {
+  const server = place.run(['--port', '0', '--data-dir', 'data', ...options]);
   const { url } = await server.line('listening');
   const socket = new WebSocket(String(url).replace(/^http/, 'ws'));
   await once(socket, 'open');
@@ -111,6 +113,75 @@ describe('troupe verify', () => {
       problemCount: 1,
       problems: [{ lane: 'session:s', laneSeq, offset }],
     });
+  });
+
+  it('finds a snapshot that is not what folding gives, also under a digest that fits, and says what it could not check', async () => {
+    writeFileSync(place.path('short.json'), JSON.stringify({ passivation: { idleMs: 20 }, idempotency: { ttlMs: 1 } }));
+    const { server, ask } = await busyServer('--config', 'short.json');
+    const rest = async (): Promise<void> => {
+      const resting = async (): Promise<void> => {
+        const { data } = (await ask({ type: 'get_metrics' })) as { data: { live: object } };
+        expect(data.live).toMatchObject({ sessions: 0, passive: 2 });
+      };
+      await vi.waitFor(resting, { timeout: 20_000 });
+    };
+    await ask({ type: 'create_session', sessionId: 'other' });
+    await rest();
+    expect(await ask({ type: 'backup' })).toMatchObject({ success: true });
+    expect(await ask({ type: 'compact_journal' })).toMatchObject({ success: true, data: { lanes: 1 } });
+    await ask({ type: 'set_session_name', sessionId: 's', name: 'y' });
+    await ask({ type: 'set_session_name', sessionId: 'other', name: 'z' });
+    await rest();
+    server.child.kill('SIGTERM');
+    await server.ended;
+
+    const clean = await verify('--json');
+    const checks = {
+      entries: { wrong: 0 },
+      anchors: { checked: 1, wrong: 0 },
+      snapshots: { checked: 2, wrong: 0, passedOver: 0 },
+    };
+    expect(JSON.parse(clean.stdout)).toMatchObject({ ok: true, checks });
+    expect((await verify()).stdout).toMatch(
+      /: clean; checked .*, 2 snapshots, 1 anchor, 4 entries that remain of dropped commands; not checked: \d+ entries that were dropped\n$/,
+    );
+
+    const database = new Database(place.path('data/journal.db'));
+    const [lane, offset, body] = database
+      .prepare<[], [string, number, string]>(
+        `SELECT l.name, s."offset", s.body FROM snapshots s JOIN lanes l ON l.id = s.lane_id WHERE l.name = 'session:other'`,
+      )
+      .raw()
+      .get()!;
+    const put = database.prepare(`UPDATE snapshots SET body = ?, digest = unhex(?) WHERE "offset" = ?`);
+    const digestOf = (text: string) => createHash('sha256').update(`${lane}\n${offset}\n${text}`).digest('hex');
+    const turns = body.replace('"turns":0', '"turns":1');
+    const older = body.replace(/"foldHash":"[^"]*"/, '"foldHash":"another"');
+    for (const [text, digest, problem] of [
+      [turns, digestOf(body), 'its snapshot is not as it was kept'],
+      [turns, digestOf(turns), 'its snapshot is not what folding gives, in state.turns'],
+    ] as const) {
+      expect(text).not.toBe(body);
+      put.run(text, digest, offset);
+      const wrong = await verify();
+      expect([wrong.code, wrong.stdout.split('\n')[0]]).toEqual([1, `session:other offset ${offset}: ${problem}`]);
+      expect(JSON.parse((await verify('--json')).stdout)).toMatchObject({
+        ok: false,
+        problemCount: 1,
+        checks: { snapshots: { checked: 2, wrong: 1, passedOver: 0 } },
+      });
+    }
+    put.run(older, digestOf(older), offset);
+    const passed = await verify();
+    expect([passed.code, passed.stdout]).toEqual([
+      0,
+      expect.stringContaining('1 snapshot of other versions') as string,
+    ]);
+    put.run(body, digestOf(body), offset);
+    database.exec(`UPDATE anchors SET dropped_lane_seq = dropped_lane_seq - 1`);
+    database.close();
+    const anchors = JSON.parse((await verify('--json')).stdout) as { checks: { anchors: { wrong: number } } };
+    expect(anchors.checks.anchors.wrong).toBeGreaterThan(0);
   });
 
   it('names the first offset that is missing when the newest entries are gone', async () => {

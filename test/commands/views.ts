@@ -93,6 +93,8 @@ export function serverView(differences: ServerDifferences = {}): ServerView {
     recovery: differences.recovery ?? recovery,
     issues,
     housekeeping: [],
+    compact: async () => ({ success: true, data: null }),
+    applyRetention: async () => ({ success: true, data: null }),
     backUp: async () => ({ success: true }),
     purge: async () => ({ success: true }),
     live: {

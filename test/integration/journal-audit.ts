@@ -162,6 +162,7 @@ class Auditor {
       case 'read.audited':
       case 'session.purged':
       case 'session.restored':
+      case 'lane.compacted':
       case 'housekeeping.finished':
         break;
       default:

@@ -67,7 +67,7 @@ describe('a lane with a hole', () => {
     change(
       ...drop(2),
       ...drop(4),
-      `INSERT INTO anchors SELECT lane_id, "offset", 4, 2, x'00' FROM entries WHERE "offset" = 40`,
+      `INSERT INTO anchors SELECT lane_id, "offset", 4, 2, x'00', 0, 0 FROM entries WHERE "offset" = 40`,
     );
     expect((await offsets('session:b', 3))[0]).toBe(6);
     expect(await offsets(undefined, 7)).toHaveLength(38);

@@ -191,18 +191,18 @@ describe('a journal.db that is refused, and left as it was:', () => {
   it('one of a newer troupe', async () => {
     await makeJournal();
     const database = new Database(file);
-    database.pragma('user_version = 3');
+    database.pragma('user_version = 4');
     database.pragma('wal_checkpoint(TRUNCATE)');
     database.close();
     const remedy = `upgrade troupe, or ${ELSEWHERE}`;
-    await expectRefusal(`${file} was written by a newer troupe (its form is 3, this one knows 2): ${remedy}`);
+    await expectRefusal(`${file} was written by a newer troupe (its form is 4, this one knows 3): ${remedy}`);
   });
 
   it('one that says it is newer in its log alone', async () => {
     await makeJournal();
     const database = new Database(file);
     database.pragma('wal_autocheckpoint = 0');
-    database.pragma('user_version = 3');
+    database.pragma('user_version = 4');
     const newer = mkdtempSync(join(folder, 'copy-'));
     for (const name of readdirSync(dataDir)) writeFileSync(join(newer, name), readFileSync(join(dataDir, name)));
     database.close();

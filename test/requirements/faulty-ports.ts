@@ -50,6 +50,12 @@ export function createFaultyJournal(journal: Journal): FaultyJournal {
     head: (lane) => guarded('head', () => journal.head(lane)),
     blank: (range) => guarded('blank', () => journal.blank(range)),
     backup: (at) => guarded('backup', () => journal.backup(at)),
+    lanes: (after, limit) => guarded('lanes', () => journal.lanes(after, limit)),
+    drop: (lane, before) => guarded('drop', () => journal.drop(lane, before)),
+    anchors: () => guarded('anchors', () => journal.anchors()),
+    remains: (after, limit) => guarded('remains', () => journal.remains(after, limit)),
+    trimRemains: (max) => guarded('trimRemains', () => journal.trimRemains(max)),
+    size: () => guarded('size', () => journal.size()),
     keepSnapshot(snapshot, failed) {
       const fault = faults.get('keepSnapshot');
       if (fault === undefined) journal.keepSnapshot(snapshot, failed);

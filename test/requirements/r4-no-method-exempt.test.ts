@@ -10,6 +10,7 @@ import type { Observation } from '../../actors/ports.ts';
 import { createEchoEngine } from '../../src/engines/echo.ts';
 import { createMemoryJournal, createMemoryStore } from '../../src/journal/memory.ts';
 import type { Frame } from '../support/world.ts';
+import { copyStore } from '../support/store.ts';
 import { createWorld, limits } from '../support/world.ts';
 import { createFaultyEngine, createFaultyJournal } from './faulty-ports.ts';
 import type { EngineMethod, JournalMethod } from './faulty-ports.ts';
@@ -72,6 +73,23 @@ interface Row {
   /** Why no client and no operator is told of it, where that is so. */
   readonly exempt?: string;
   readonly check: (scene: FaultScene) => Promise<void>;
+}
+
+async function expectCompactionFails(
+  { journal, ask, metrics }: FaultScene,
+  method: JournalMethod,
+  type = 'compact_journal',
+): Promise<void> {
+  await ask({ type: 'set_session_name', sessionId: 's', name: 'one more' });
+  journal.fail(method, FAULT);
+  expect(await ask({ type })).toMatchObject({
+    errorCode: 'COMPACTION_FAILED',
+    error: FAULT.message,
+  });
+  expect((await metrics()).journal.writable).toBe(true);
+  expect(await ask({ type: 'set_session_name', sessionId: 's', name: 'goes on' })).toMatchObject({ success: true });
+  journal.mend();
+  expect(await ask({ type })).toMatchObject({ success: true });
 }
 
 /** A read that fails is the failure of who asked: nothing else depends on it, and the next one may succeed. */
@@ -165,6 +183,41 @@ const journalRows: Record<JournalMethod, Row> = {
       expect((await metrics()).journal.writable).toBe(true);
       expect(await ask({ type: 'set_session_name', sessionId: 's', name: 'goes on' })).toMatchObject({ success: true });
     },
+  },
+  lanes: {
+    does: 'is COMPACTION_FAILED and nothing else',
+    check: (scene) => expectCompactionFails(scene, 'lanes'),
+  },
+  drop: {
+    does: 'is COMPACTION_FAILED; the next run drops what this one could not',
+    check: (scene) => expectCompactionFails(scene, 'drop'),
+  },
+  anchors: {
+    does: 'is asked for by verify alone, inside the journal',
+    exempt: 'no command asks for anchors by themselves',
+    async check({ journal, ask }) {
+      journal.fail('anchors', FAULT);
+      expect(await ask({ type: 'set_session_name', sessionId: 's', name: 'goes on' })).toMatchObject({ success: true });
+    },
+  },
+  remains: {
+    does: 'ends a boot, because an id that is not known would run again',
+    async check({ world }) {
+      await world.stop();
+      // Without a checkpoint, behind which there may be nothing.
+      const store = copyStore(world.store);
+      const journal = createFaultyJournal(createMemoryJournal({ store }));
+      journal.fail('remains', FAULT);
+      await expect(createWorld({ journal, store }).start()).rejects.toThrow(FAULT.message);
+    },
+  },
+  trimRemains: {
+    does: 'is COMPACTION_FAILED and nothing else',
+    check: (scene) => expectCompactionFails(scene, 'trimRemains'),
+  },
+  size: {
+    does: 'fails a retention by size, says so, and nothing else',
+    check: (scene) => expectCompactionFails(scene, 'size', 'apply_retention'),
   },
   blank: {
     does: 'is JOURNAL_UNAVAILABLE for who asked for a purge, which may be asked for again, and for nobody else',

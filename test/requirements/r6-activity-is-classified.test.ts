@@ -21,6 +21,8 @@ const REVIEWED: Readonly<Record<string, 'user' | 'none'>> = {
   verify_journal: 'none',
   ping: 'none',
   backup: 'none',
+  compact_journal: 'none',
+  apply_retention: 'none',
   get_session_events: 'none',
   get_session_snapshot: 'none',
   prompt: 'user',

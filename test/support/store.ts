@@ -1,6 +1,6 @@
 /** What a process that died left behind: copies of a memory journal's data, whole or cut at a commit. */
 import type { Entry } from '../../actors/entry.ts';
-import type { DerivedStore, Journal, StoredEntry } from '../../actors/ports.ts';
+import type { DerivedStore, Journal, LaneStore, StoredEntry } from '../../actors/ports.ts';
 import { createMemoryJournal, createMemoryStore } from '../../src/journal/memory.ts';
 import type { MemoryStore } from '../../src/journal/memory.ts';
 
@@ -17,8 +17,11 @@ export function copyStore(store: MemoryStore, length = store.rows.length, derive
   }
   for (const row of store.rows.slice(0, length)) {
     copy.rows.push(row);
+    if (row === undefined) continue;
     copy.heads.set(row.record.lane, row);
   }
+  for (const [lane, anchor] of store.anchors) if (anchor.offset <= length) copy.anchors.set(lane, anchor);
+  for (const [offset, remain] of store.remains) if (offset <= length) copy.remains.set(offset, remain);
   return copy;
 }
 
@@ -57,9 +60,15 @@ export function createWatchedJournal(store: MemoryStore): Journal & { readonly c
   };
 }
 
-/** What is derived from the entries, as `journal` keeps it: for journals of tests that stand in front of another one. */
-export function derivedOf(journal: Journal): DerivedStore {
+/** What is derived from the entries, and what is about lanes as a whole, as `journal` keeps it: for journals of tests that stand in front of another one. */
+export function derivedOf(journal: Journal): DerivedStore & LaneStore {
   return {
+    lanes: (after, limit) => journal.lanes(after, limit),
+    drop: (lane, before) => journal.drop(lane, before),
+    anchors: () => journal.anchors(),
+    remains: (after, limit) => journal.remains(after, limit),
+    trimRemains: (max) => journal.trimRemains(max),
+    size: () => journal.size(),
     keepSnapshot: (snapshot, failed) => journal.keepSnapshot(snapshot, failed),
     snapshot: (lane) => journal.snapshot(lane),
     keepPart: (offset, part, bytes) => journal.keepPart(offset, part, bytes),

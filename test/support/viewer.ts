@@ -40,6 +40,24 @@ export class EventLedger {
     }
   }
 
+  /** Notes which events that were there are not there any more. */
+  learnDropped(entries: readonly Entry[]): void {
+    const epochs = new Map<string, string>();
+    const left = new Map<string, Set<number>>();
+    for (const entry of entries) {
+      const { epoch, last, events } = eventsIn(entry, epochs);
+      if (epoch === undefined || last === undefined) continue;
+      const seqs = left.get(epoch) ?? new Set();
+      left.set(epoch, seqs);
+      events.forEach((_, index) => seqs.add(last - index));
+    }
+    for (const [epoch, events] of this.#events) {
+      const forgotten = this.#forgotten.get(epoch) ?? new Set();
+      this.#forgotten.set(epoch, forgotten);
+      for (const seq of events.keys()) if (left.get(epoch)?.has(seq) !== true) forgotten.add(seq);
+    }
+  }
+
   #learn(epoch: string, seq: number, event: string): void {
     const events = this.#events.get(epoch) ?? new Map<number, string>();
     this.#events.set(epoch, events);
@@ -70,6 +88,8 @@ function eventsIn(
   if (entry.kind === 'session.event') {
     return { epoch: epochs.get(entry.lane), last: entry.seq, events: [entry.content.event] };
   }
+  if (entry.kind === 'lane.compacted' && entry.content.state !== undefined)
+    epochs.set(entry.lane, entry.content.state.epoch);
   if (entry.kind !== 'command.settled' && entry.kind !== 'command.finished') {
     return { epoch: undefined, last: undefined, events: [] };
   }

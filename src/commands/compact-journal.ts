@@ -1,0 +1,18 @@
+/**
+ * Dropping what is old of the running server's journal: compact_journal.
+ *
+ * Done by housekeeping, beside the work of the server; the answer comes when it is over. Who asks while it is being done gets
+ * that run.
+ */
+import { envelopes } from '../protocol/envelope.ts';
+import { serverCommand } from './command.ts';
+
+export const compactJournal = serverCommand({
+  type: 'compact_journal',
+  scope: 'operate',
+  lane: 'control',
+  activity: 'none',
+  timeout: 'long',
+  fields: envelopes.server,
+  decide: (_frame, server) => ({ do: 'consult', consult: () => server.compact() }),
+});
