@@ -87,7 +87,16 @@ async function live(plan: Plan): Promise<MemoryStore> {
       player.client.send({ type: 'prompt', id, sessionId: SESSIONS[quarter % 2], message: id });
       await player.world.settle();
       enrich(player);
+      // Near its end, and a word that puts it off.
+      if (plan.shortLived && quarter === 0) {
+        player.world.journal.pass();
+        await player.world.advance(50_000);
+        player.client.send({ type: 'set_session_name', id: `e${life}`, sessionId: 'a', name: 'put off' });
+        await player.world.settle();
+      }
     }
+    // Too long for a turn, and for sessions that live short.
+    if (plan.cut % 2 === 0) await player.world.advance(1_900_000);
     player.world.journal.pass();
     await player.world.settle();
     if (plan.purged && life === plan.lives.length - 1) {
