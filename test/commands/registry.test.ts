@@ -40,6 +40,8 @@ describe('contracts', () => {
       'verify_journal server read operate long',
       'backup server control operate long journalled',
       'purge_session server control operate none journalled idempotent',
+      'compact_journal server control operate long journalled',
+      'apply_retention server control operate long journalled',
       'ping server read observe short',
       'prompt session work drive long journalled turn',
       'steer session control drive short journalled',
