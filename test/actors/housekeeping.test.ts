@@ -61,7 +61,7 @@ let asked = 0;
 const runs = async ({ ask }: ReturnType<typeof scene>) => ((await ask('get_metrics')) as any).data.housekeeping; // eslint-disable-line @typescript-eslint/no-explicit-any -- a frame
 const health = async ({ ask }: ReturnType<typeof scene>) => ((await ask('health_check')) as any).data; // eslint-disable-line @typescript-eslint/no-explicit-any -- a frame
 
-describe('housekeeping', () => {
+describe('Housekeeping', () => {
   it('makes the first backup at once and the next ones an interval after the last success', async () => {
     const here = scene();
     await here.world.start();

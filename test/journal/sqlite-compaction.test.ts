@@ -80,7 +80,7 @@ async function filled(): Promise<Journal> {
 const LEFT = [1, NAMES + 3, NAMES + 4, COMPACTED, COMPACTED + 1];
 const verify = () => verifyDirectory(dir, { idsMax: 10_000 });
 
-describe('a lane whose beginning was dropped', () => {
+describe('Compaction against the chain: a lane whose beginning was dropped', () => {
   it('reads and verifies, live, beside it, and after a start; what is appended goes on', async () => {
     const journal = await filled();
     expect(await journal.drop(LANE, COMPACTED)).toBe(NAMES + 1);
