@@ -10,6 +10,11 @@ import type { HousekeepingLog } from './housekeeping-log.ts';
 import type { HousekeepingRun, HousekeepingTask, Json } from './message.ts';
 import type { Clock } from './ports.ts';
 
+/** Thrown by a task for which something is missing that it does not make itself: nothing was tried, and nothing is broken. */
+export class TaskRefused extends Error {
+  override readonly name = 'TaskRefused';
+}
+
 export interface TaskParts {
   /** `null`: by command alone. */
   readonly intervalMs: number | null;
@@ -23,7 +28,7 @@ export interface HousekeepingParts {
   readonly clock: Clock;
   readonly log: HousekeepingLog;
   readonly tasks: Readonly<Record<HousekeepingTask, TaskParts>>;
-  readonly record: (run: HousekeepingRun) => void;
+  readonly record: (run: HousekeepingRun, refused: boolean) => void;
   /** A defect showed. */
   readonly crashed: (error: unknown) => void;
 }
@@ -128,16 +133,19 @@ export class Housekeeping {
       (result) => this.#finish({ ...head, ok: true, tookMs: clock.now() - startedAt, result }),
       (error: unknown) => {
         const text = error instanceof Error ? error.message : String(error);
-        this.#finish({ ...head, ok: false, tookMs: clock.now() - startedAt, error: text });
+        this.#finish(
+          { ...head, ok: false, tookMs: clock.now() - startedAt, error: text },
+          error instanceof TaskRefused,
+        );
       },
     );
   }
 
-  #finish(run: HousekeepingRun): void {
+  #finish(run: HousekeepingRun, refused = false): void {
     const waiting = this.#waiting.get(run.task) ?? [];
     this.#waiting.delete(run.task);
     this.#guard(() => {
-      if (!this.#stopped) this.#parts.record(run);
+      if (!this.#stopped) this.#parts.record(run, refused);
       this.#tell({ type: run.ok ? 'task.succeeded' : 'task.failed' });
     });
     for (const tell of waiting) tell(run);

@@ -5,7 +5,7 @@
 import { compactJournal } from './compaction.ts';
 import type { Core } from './core.ts';
 import { SERVER_LANE } from './entry.ts';
-import { Housekeeping } from './housekeeping.ts';
+import { Housekeeping, TaskRefused } from './housekeeping.ts';
 import { HousekeepingLog } from './housekeeping-log.ts';
 import { failure } from './message.ts';
 import type { HousekeepingRun, HousekeepingTask, Json, Outcome } from './message.ts';
@@ -147,11 +147,11 @@ export class Upkeep {
     const { backupIntervalMs, compactionIntervalMs } = this.#options;
     const allowed = backupIntervalMs ?? compactionIntervalMs ?? BACKUP_AGE_MS_MAX;
     const last = this.#log.succeededAt('backup');
-    if (last === undefined) throw new Error('There is no verified backup of the journal: make one first');
+    if (last === undefined) throw new TaskRefused('There is no verified backup of the journal: make one first');
     const age = clock.now() - last;
     if (age <= allowed) return;
     const seconds = (ms: number): number => Math.round(ms / 1000);
-    throw new Error(
+    throw new TaskRefused(
       `The newest verified backup is ${seconds(age)} s old, more than ${seconds(allowed)} s: make one first`,
     );
   }
@@ -191,22 +191,19 @@ export class Upkeep {
         compaction: { intervalMs: this.#options.compactionIntervalMs, run: (at) => this.#compact(at) },
         retention: { intervalMs: this.#retentionIntervalMs, atStart: true, run: (at) => this.#retain(at) },
       },
-      record: (run) => this.#record(run),
+      record: (run, refused) => this.#record(run, refused),
       crashed: (error) => this.#crashed(error),
     });
   }
 
-  #record(run: HousekeepingRun): void {
+  #record(run: HousekeepingRun, refused: boolean): void {
     this.#log.add(run);
     const { task, trigger, ok, startedAt, tookMs, result, error } = run;
     const { telemetry } = this.#shared;
-    telemetry.observe({
-      level: ok ? 'info' : 'error',
-      message: `${task} ${ok ? 'made' : 'failed'}`,
-      trigger,
-      tookMs,
-      error,
-    });
+    // Whoever asked is told; on a schedule nobody is.
+    const level = ok || (refused && trigger === 'command') ? 'info' : 'error';
+    const message = `${task} ${ok ? 'made' : refused ? 'refused' : 'failed'}`;
+    telemetry.observe({ level, message, trigger, tookMs, error });
     const { router, runtime } = this.#core();
     // What can't be recorded now is known as long as the process lives; the next start finds the task due.
     if ((router.phase !== 'open' && router.phase !== 'draining') || !runtime.writer.writable) return;

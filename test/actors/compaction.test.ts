@@ -391,6 +391,9 @@ describe('a journal that was compacted', () => {
     await send({ type: 'compact_journal', id: 'later' });
     expect(response('later')).toMatchObject({ errorCode: 'COMPACTION_FAILED' });
     expect(String(response('later')!['error'])).toContain('s old');
+    // Whoever asked was told: nothing is wrong with the server.
+    const said = world.observations.filter(({ message }) => message === 'compaction refused');
+    expect(said.map(({ level }) => level)).toEqual(['info', 'info']);
   });
 
   it('keeps what is younger than it must be kept', async () => {
