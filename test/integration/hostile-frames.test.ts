@@ -199,6 +199,9 @@ describe('any mixture of right and wrong fields', () => {
     const server = await startServer(temporaryFolder());
     const client = await Client.connect(server);
     const { commands } = client.frames[0]!.data.capabilities as { commands: string[] };
+    // Each of these goes through the whole journal.
+    const slow = new Set(['apply_retention', 'backup', 'compact_journal', 'verify_journal']);
+    const quick = commands.filter((command) => !slow.has(command));
     const values: unknown[] = [
       null,
       true,
@@ -223,7 +226,7 @@ describe('any mixture of right and wrong fields', () => {
       'sessionId dependsOn idempotencyKey ifSessionVersion message name input engine topics after limit respond';
     const frames = Array.from({ length: 1_500 }, (_, index) => {
       const frame: Record<string, unknown> = {
-        type: random.pick(commands),
+        type: random.pick(index % 20 === 0 ? commands : quick),
         sessionId: random.pick(['s', 't']),
         message: 'm',
       };
