@@ -36,7 +36,7 @@ function filesOf(config: string): Set<string> {
   return new Set(fileNames.map((file) => resolve(file)));
 }
 
-describe('R5: one gate for types, lint and build', () => {
+describe('R5, F2: one gate for types, lint and build', () => {
   it('R5: checks the types of every source', () => {
     const checked = filesOf('tsconfig.json');
     expect(sources.length).toBeGreaterThan(100);
@@ -72,7 +72,7 @@ describe('R5: one gate for types, lint and build', () => {
   });
 });
 
-describe('R5: the gate fails', { timeout: 120_000 }, () => {
+describe('R5, F2: the gate fails', { timeout: 120_000 }, () => {
   let copy: string;
 
   beforeEach(async () => {
