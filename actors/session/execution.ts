@@ -197,7 +197,7 @@ export class Execution {
       const outcome = failure('JOURNAL_UNAVAILABLE', 'The journal can not be read now');
       return this.#settle(command, { outcome });
     }
-    this.#owner.waiting.aside.add(command);
+    this.#owner.waiting.aside.push(command);
     // What is asked for may act beyond the journal: that it was asked for, and how often, is durable before it does.
     if (command.contract.idempotent) this.#acceptance.accept(command, undefined);
     if (command.announces) this.#acceptance.retry(command, undefined);
@@ -205,7 +205,7 @@ export class Execution {
     consult(this.#runtime, this.#deadlines, command, decision, (outcome) => {
       this.#owner.guard(() => {
         this.#settle(command, { outcome });
-        this.#owner.waiting.aside.delete(command);
+        this.#owner.waiting.leaveAside(command);
         this.#owner.goOn();
       });
     });

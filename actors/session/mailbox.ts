@@ -118,7 +118,7 @@ export class Mailbox implements ExecutionOwner {
   resolved(command: Command): void {
     this.guard(() => {
       this.#deadlines.resolve(command);
-      if (this.waiting.aside.delete(command)) this.#execution.decide(command);
+      if (this.waiting.leaveAside(command)) this.#execution.decide(command);
       else this.pump();
       this.#tidy();
     });
@@ -331,7 +331,7 @@ export class Mailbox implements ExecutionOwner {
   #standAside(command: Command): void {
     this.#runtime.onCommandStep?.(command, 'command.postponed');
     this.#acceptance.accept(command, this.session);
-    this.waiting.aside.add(command);
+    this.waiting.aside.push(command);
     this.#deadlines.awaitDependencies(command);
   }
 

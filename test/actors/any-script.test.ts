@@ -17,7 +17,8 @@ it(
         const player = await ScriptPlayer.start();
         await player.play(steps);
         await player.finish();
-        expect(entryProblems(await entriesOf(player.world.store), player.sent)).toEqual([]);
+        const once = player.sent.filter(({ id }) => !player.repeated.has(id));
+        expect(entryProblems(await entriesOf(player.world.store), once)).toEqual([]);
         expect(frameProblems(player.client, player.sent)).toEqual([]);
         expect(player.world.fatal).toEqual([]);
         expect(player.world.system.live).toMatchObject({ timers: 0, held: 0 });

@@ -392,7 +392,9 @@ describe('a journal that was compacted', () => {
     expect(response('later')).toMatchObject({ errorCode: 'COMPACTION_FAILED' });
     expect(String(response('later')!['error'])).toContain('s old');
     // Whoever asked was told: nothing is wrong with the server.
-    const said = world.observations.filter(({ message }) => message === 'compaction refused');
+    const said = (world.observations as { level: string; message: string }[]).filter(
+      ({ message }) => message === 'compaction refused',
+    );
     expect(said.map(({ level }) => level)).toEqual(['info', 'info']);
   });
 

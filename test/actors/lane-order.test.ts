@@ -44,7 +44,8 @@ it('Journal entries are strictly ordered per lane', { timeout: 180_000 }, async 
       }
       expect(await player.world.journal.verify(entries.length)).toMatchObject({ ok: true });
       // And in this order the commands of a lane had their effect. Ids are counted anew in each life.
-      expect(lives.length === 1 ? entryProblems(entries, player.sent) : audit(entries).open).toEqual([]);
+      const once = player.sent.filter(({ id }) => !player.repeated.has(id));
+      expect(lives.length === 1 ? entryProblems(entries, once) : audit(entries).open).toEqual([]);
     }),
     { numRuns: 150 },
   );

@@ -136,6 +136,8 @@ export class ScriptPlayer {
   readonly client: Client;
   /** In the order of sending, each id once. */
   readonly sent: SentCommand[] = [];
+  /** Ids that were sent again. What was refused is admitted when it comes again, and acts behind what came between. */
+  readonly repeated = new Set<string>();
   readonly #frames: object[] = [];
   readonly #prefix: string;
   readonly #ended = new Set<ManualTurn>();
@@ -188,7 +190,9 @@ export class ScriptPlayer {
         return;
       case 'again': {
         const frame = this.#frames.at(-step.back);
-        if (frame !== undefined) this.client.send(frame);
+        if (frame === undefined) return;
+        this.repeated.add((frame as { id: string }).id);
+        this.client.send(frame);
         return;
       }
       case 'speak': {
