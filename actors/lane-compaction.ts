@@ -26,7 +26,7 @@ export async function compactLane(
   if (!directory.has(sessionId)) return compactEnded(directory, runtime, sessionId, read);
   const wasPassive = directory.isPassive(sessionId);
   const mailbox = directory.mailbox(sessionId);
-  if (wasPassive) await directory.settled();
+  if (wasPassive) await directory.arrival(sessionId);
   const { clock, releases, writer } = runtime;
   if (!directory.isLive || !writer.writable) return undefined;
   let offset: number | undefined;
