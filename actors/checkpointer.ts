@@ -91,7 +91,7 @@ export class Checkpointer {
         if (this.#closed) return;
       }
     }
-    await new Promise<void>((durable) => releases.hold(writer.newestBatch, durable));
+    await releases.passed(writer.newestBatch);
     if (this.#areGone) throw new Error('its first parts were removed by a purge');
     await journal.sealCheckpoint({ offset, header, parts });
     counters.checkpoints.kept += 1;

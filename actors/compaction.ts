@@ -6,7 +6,7 @@
  * not compacted. State: none.
  */
 import type { Core } from './core.ts';
-import { sessionLane } from './entry.ts';
+import { sessionIn } from './entry.ts';
 import type { Entry } from './entry.ts';
 import { compactLane } from './lane-compaction.ts';
 import type { Journal } from './ports.ts';
@@ -86,13 +86,13 @@ async function basesOf(
   const bases = new Map<string, number>();
   const { router, runtime } = core();
   for (const lane of names) {
-    if (!lane.startsWith(sessionLane(''))) continue;
+    const sessionId = sessionIn(lane);
+    if (sessionId === undefined) continue;
     const view = await viewOf(journal, lane, before, Math.max(before, placedBefore));
     if (view === undefined) continue;
     const { base, ended, entriesSince, expired, first, last, since } = view;
     if (base !== undefined) bases.set(lane, base);
     const isOld = last.at <= before;
-    const sessionId = lane.slice(sessionLane('').length);
     // Of one that is over nothing has to be kept but where its lane ended.
     const worth = router.directory.has(sessionId) ? WORTH_ENTRIES : 1;
     if (entriesSince < (isOld || since <= placedBefore ? worth : runtime.limits.snapshotEvery)) continue;
@@ -102,7 +102,7 @@ async function basesOf(
   }
   const { releases, writer } = runtime;
   // Either is enough; only the second one hears that the journal failed.
-  await Promise.race([new Promise<void>((durable) => releases.hold(writer.newestBatch, durable)), writer.settled()]);
+  await Promise.race([releases.passed(writer.newestBatch), writer.settled()]);
   return bases;
 }
 

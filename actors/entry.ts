@@ -21,6 +21,12 @@ export function sessionLane(sessionId: string): string {
   return `session:${sessionId}`;
 }
 
+/** The session whose journal lane this is; undefined of the server's. */
+export function sessionIn(lane: string): string | undefined {
+  const prefix = sessionLane('');
+  return lane.startsWith(prefix) ? lane.slice(prefix.length) : undefined;
+}
+
 interface EntryHead {
   /** Position in the whole journal, from 1, gap-free. Given by the runtime, which is the only writer. */
   readonly offset: number;

@@ -7,7 +7,7 @@
 import { loadCheckpoint } from './checkpoint-loading.ts';
 import type { Checkpointer } from './checkpointer.ts';
 import type { Command } from './command.ts';
-import { SERVER_LANE, sessionLane } from './entry.ts';
+import { SERVER_LANE, sessionIn, sessionLane } from './entry.ts';
 import type { CommandAccepted, CommandFinished, CommandSettled, Entry, StoredEntry } from './entry.ts';
 import { namesOf } from './names.ts';
 import type { Names } from './names.ts';
@@ -207,7 +207,8 @@ export class JournalFold {
     this.#lanes.set(entry.lane, entry.laneSeq);
     if (entry.kind === 'server.started') this.boot = entry.boot + 1;
     this.#foldCommand(entry);
-    if (entry.lane !== SERVER_LANE) this.#foldSession(entry);
+    const sessionId = sessionIn(entry.lane);
+    if (sessionId !== undefined) this.#foldSession(sessionId, entry);
   }
 
   #foldCommand(entry: Entry): void {
@@ -255,8 +256,7 @@ export class JournalFold {
     });
   }
 
-  #foldSession(entry: Entry): void {
-    const id = entry.lane.slice(sessionLane('').length);
+  #foldSession(id: string, entry: Entry): void {
     const { directory } = this.#router;
     const found = directory.find(id);
     if (found?.session === undefined && found?.quarantine === undefined && directory.has(id)) {

@@ -8,10 +8,9 @@ import type { Core } from './core.ts';
 import { SERVER_LANE, sessionLane } from './entry.ts';
 import { failure } from './message.ts';
 import type { Outcome } from './message.ts';
-import type { Runtime } from './runtime.ts';
 
 export async function purgeSession({ checkpointer, router, runtime }: Core, sessionId: string): Promise<Outcome> {
-  const { deduplication, journal, writer } = runtime;
+  const { deduplication, journal, releases, writer } = runtime;
   // A session that is on its way into memory takes nothing before it is there.
   const { directory } = router;
   if (directory.isPassive(sessionId)) directory.mailbox(sessionId);
@@ -24,12 +23,13 @@ export async function purgeSession({ checkpointer, router, runtime }: Core, sess
   if (mailbox?.isFrozen === true) return failure('INTERNAL_ERROR', 'The session could not be ended');
   // What comes later belongs to another incarnation.
   const through = writer.offset;
-  await durable(runtime);
+  // Never, if the journal fails: who takes this runtime's place begins again.
+  await releases.passed(writer.newestBatch);
   const lane = sessionLane(sessionId);
   const known = ended || (await journal.head(lane)) > 0;
   if (known && !ended) {
     writer.append(SERVER_LANE, { kind: 'session.purged', sessionId, content: {} });
-    await durable(runtime);
+    await releases.passed(writer.newestBatch);
   }
   try {
     const own = await journal.blank({ through, lane });
@@ -45,9 +45,4 @@ export async function purgeSession({ checkpointer, router, runtime }: Core, sess
     // With what they were folded from.
     checkpointer.dropped();
   }
-}
-
-/** What was recorded so far is. Never, if the journal fails: who takes this runtime's place begins again. */
-function durable({ releases, writer }: Runtime): Promise<void> {
-  return new Promise((resolve) => releases.hold(writer.newestBatch, resolve));
 }

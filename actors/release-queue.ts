@@ -50,6 +50,11 @@ export class ReleaseQueue {
     else releases.push(release);
   }
 
+  /** Resolves in the turn of what waits for `batch`; never, if that is dropped. */
+  passed(batch: number): Promise<void> {
+    return new Promise((resolve) => this.hold(batch, resolve));
+  }
+
   /** Batch `batch` and all before it are durable. */
   complete(batch: number): void {
     this.#durable = batch;

@@ -3,7 +3,7 @@
  * that a row is as it was written; that what was written was right, only this does. State: none.
  */
 import type { EntryReader } from '../entry.ts';
-import { sessionLane } from '../entry.ts';
+import { sessionIn } from '../entry.ts';
 import type { Json } from '../json.ts';
 import type { LaneSnapshot } from '../ports.ts';
 import { LaneFold, waitingFor } from './lane-fold.ts';
@@ -43,7 +43,8 @@ async function foldedTo(
   { lane, offset }: LaneSnapshot,
   mailboxDepthMax: number,
 ): Promise<SessionFold | undefined> {
-  const id = lane.slice(sessionLane('').length);
+  const id = sessionIn(lane);
+  if (id === undefined) return undefined;
   const fold = new LaneFold(id, mailboxDepthMax);
   for (let after = 0; after < offset;) {
     const page = await journal.scan({ after, limit: PAGE_ENTRIES, lane });
